@@ -1,0 +1,74 @@
+# Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race" and "browser"
+# say below what else. CI runs the same targets, see .ci/run.
+
+GO        ?= go
+TESTFLAGS ?=
+FUZZTIME  ?= 30s
+FUZZ      ?= .
+CHROMIUM  ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
+
+# The directories of the workspace's modules, the root first.
+MODULES = $$($(GO) list -m -f '{{.Dir}}')
+LINTER  = $(CURDIR)/bin/golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: test
+test: ## Test every module; needs nothing but Go (TESTFLAGS='-v -run X')
+	$(GO) test $(TESTFLAGS) work
+
+.PHONY: race
+race: ## The tests under the race detector, shuffled; needs a C compiler
+	$(GO) test -race -shuffle=on $(TESTFLAGS) work
+
+.PHONY: vet
+vet: ## go vet for every module
+	$(GO) vet work
+
+.PHONY: lint
+lint: $(LINTER) ## golangci-lint, pinned in tools/go.mod and built from there
+	@set -e; for dir in $(MODULES); do echo "lint $$dir"; (cd "$$dir" && "$(LINTER)" run ./...); done
+
+.PHONY: fmt
+fmt: $(LINTER) ## Format all Go code (gofumpt, grouped imports)
+	@set -e; for dir in $(MODULES); do (cd "$$dir" && "$(LINTER)" fmt ./...); done
+
+# Built again when its version changes, and not before. The first build takes
+# some minutes on a small machine.
+$(LINTER): tools/go.mod tools/go.sum
+	@echo "build $@"
+	@cd tools && GOWORK=off $(GO) build -o "$@" github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: build-alone
+build-alone: ## Every module builds with GOWORK=off, as its users get it, and is tidy
+	@set -e; for dir in $(MODULES); do \
+		echo "build alone $$dir"; \
+		(cd "$$dir" && GOWORK=off $(GO) build ./... && GOWORK=off $(GO) vet ./... && GOWORK=off $(GO) mod tidy -diff); \
+	done
+	@if grep -n '^replace' go.mod; then echo "go.mod: a replace in the root module breaks go install ...@version" >&2; exit 1; fi
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
+	@set -e; for pkg in $$($(GO) list work); do \
+		for name in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | grep -e '$(FUZZ)' || true); do \
+			echo "fuzz $$pkg $$name for $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
+		done; \
+	done
+
+.PHONY: browser
+browser: ## Browser tests of the chat example; needs Node, npm and Chromium
+	@command -v node >/dev/null || { echo "make browser: needs Node 20 or newer" >&2; exit 1; }
+	@test -n "$(CHROMIUM)" || { echo "make browser: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
+	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
+
+.PHONY: check
+check: test vet lint build-alone race browser ## Everything that CI checks
+
+.PHONY: run-chat
+run-chat: ## Run the chat example on http://localhost:3000
+	$(GO) run ./examples/chat
