@@ -13,29 +13,53 @@ const (
 	maxShift = 16
 )
 
-var pools [maxShift - minShift + 1]sync.Pool // of *[]byte, by size
+var pools [maxShift - minShift + 1]sync.Pool // of *buffer, by size
 
-// borrow returns an empty buffer with room for n bytes.
-func borrow(n int) []byte {
-	shift := max(minShift, bits.Len(uint(n-1)))
-	if n <= 1<<minShift {
-		shift = minShift
+// buffer holds the part of a frame or message that has arrived. A nil buffer is
+// an empty one.
+type buffer struct{ data []byte }
+
+func (b *buffer) len() int {
+	if b == nil {
+		return 0
 	}
-	if shift > maxShift {
-		return make([]byte, 0, n)
-	}
-	if b, ok := pools[shift-minShift].Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return make([]byte, 0, 1<<shift)
+	return len(b.data)
 }
 
-// giveBack ends the use of a buffer that came from borrow. Nil is allowed.
-func giveBack(b []byte) {
-	shift := bits.Len(uint(cap(b))) - 1
-	if shift < minShift || shift > maxShift || cap(b) != 1<<shift {
+// extend appends more, and returns the buffer to use from now on: b itself, or
+// a larger one in its place.
+func (b *buffer) extend(more []byte) *buffer {
+	had := b.len()
+	if b == nil || had+len(more) > cap(b.data) {
+		larger := borrow(max(had+len(more), 2*had))
+		if b != nil {
+			larger.data = append(larger.data, b.data...)
+			b.giveBack()
+		}
+		b = larger
+	}
+	b.data = append(b.data, more...)
+	return b
+}
+
+// borrow returns an empty buffer with room for n bytes.
+func borrow(n int) *buffer {
+	shift := max(minShift, bits.Len(uint(max(n, 1)-1)))
+	if shift > maxShift {
+		return &buffer{make([]byte, 0, n)}
+	}
+	if b, ok := pools[shift-minShift].Get().(*buffer); ok {
+		return b
+	}
+	return &buffer{make([]byte, 0, 1<<shift)}
+}
+
+// giveBack ends the use of a buffer. Nil is allowed.
+func (b *buffer) giveBack() {
+	if b == nil || cap(b.data) > 1<<maxShift {
 		return
 	}
-	b = b[:0]
-	pools[shift-minShift].Put(&b)
+	shift := bits.Len(uint(cap(b.data))) - 1
+	b.data = b.data[:0]
+	pools[shift-minShift].Put(b)
 }

@@ -24,6 +24,7 @@ func FuzzSplit(f *testing.F) {
 		frame(true, ws.OpBinary, string(make([]byte, 200))) + frame(true, ws.OpClose, "\x03\xe8bye") + "x",
 		string(AppendServer(nil, ws.OpText, []byte("from a server"))),
 		"\x82\xff\x00\x00\x00\x00\x00\x00\x00\x02abcdxy",
+		"\x88\xff\x00\x00\x00\x00\x00\x00\x00\x00abcd", // a control frame's length has 7 bits
 	} {
 		f.Add([]byte(s), []byte{1, 2, 3}, false)
 		f.Add([]byte(s), []byte{}, true)
@@ -68,11 +69,12 @@ func reference(role Role, data []byte) (r result, exact bool) {
 	var kind ws.OpCode
 	var message []byte
 	for in.Len() > 0 {
+		start := data[len(data)-in.Len():]
 		h, err := ws.ReadHeader(in)
 		switch {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			return r, false
-		case err != nil || ws.CheckHeader(h, state) != nil:
+		case err != nil || ws.CheckHeader(h, state) != nil || h.OpCode.IsControl() && start[1]&0x7f > 125:
 			r.Code = ws.StatusProtocolError
 			return r, true
 		case h.OpCode.IsData() && h.Length > int64(fuzzLimit-len(message)):

@@ -36,11 +36,11 @@ type Message struct {
 // has arrived of a message.
 type Parser struct {
 	limit   int
-	message []byte // what has arrived of the message, borrowed
-	control []byte // what has arrived of the control frame, borrowed
-	checked int    // bytes at the front of message that are known to be UTF-8
-	left    int    // payload bytes of the frame that have not arrived
-	err     error  // the broken rule; nothing is parsed after it
+	message *buffer // what has arrived of the message
+	control *buffer // what has arrived of the control frame
+	checked int     // bytes at the front of message that are known to be UTF-8
+	left    int     // payload bytes of the frame that have not arrived
+	err     error   // the broken rule; nothing is parsed after it
 
 	header  [ws.MaxHeaderSize]byte // an incomplete header
 	nheader uint8                  // bytes in header
@@ -102,11 +102,11 @@ func (p *Parser) Next(data []byte) (m Message, rest []byte, err error) {
 // for a caller that goes on later.
 func (p *Parser) Release() {
 	if p.lent {
-		giveBack(p.message)
+		p.message.giveBack()
 		p.message, p.lent = nil, false
 	}
 	if p.lentCtl {
-		giveBack(p.control)
+		p.control.giveBack()
 		p.control, p.lentCtl = nil, false
 	}
 }
@@ -180,7 +180,7 @@ func (p *Parser) parseHeader(b []byte) (h ws.Header, size int, e *Error) {
 			return h, 0, errLength
 		}
 	}
-	if h.OpCode.IsData() && h.Length > int64(p.limit-len(p.message)) {
+	if h.OpCode.IsData() && h.Length > int64(p.limit-p.message.len()) {
 		return h, 0, errTooBig
 	}
 	if h.Masked {
@@ -195,9 +195,9 @@ func (p *Parser) parseHeader(b []byte) (h ws.Header, size int, e *Error) {
 // readControl takes the payload of a control frame.
 func (p *Parser) readControl(data []byte) (m Message, rest []byte, done bool) {
 	body, rest := p.cut(data)
-	if p.left > 0 || len(p.control) > 0 {
-		p.control = extend(p.control, body)
-		body, p.lentCtl = p.control, p.left == 0
+	if p.left > 0 || p.control != nil {
+		p.control = p.control.extend(body)
+		body, p.lentCtl = p.control.data, p.left == 0
 	}
 	if p.left > 0 {
 		return Message{}, rest, false
@@ -218,21 +218,23 @@ func (p *Parser) readData(data []byte) (m Message, rest []byte, done bool) {
 	body, rest := p.cut(data)
 	last := p.fin && p.left == 0
 	p.inside = p.left > 0
-	if last && len(p.message) == 0 {
+	if last && p.message == nil {
 		if p.kind == ws.OpText && !utf8.Valid(body) {
 			p.fail(errUTF8)
 			return Message{}, nil, false
 		}
 	} else {
-		p.message = extend(p.message, body)
+		if len(body) > 0 || last {
+			p.message = p.message.extend(body)
+		}
 		if p.kind == ws.OpText && !p.check(last) {
 			p.fail(errUTF8)
 			return Message{}, nil, false
 		}
-		body, p.lent = p.message, last
-	}
-	if !last {
-		return Message{}, rest, false
+		if !last {
+			return Message{}, rest, false
+		}
+		body, p.lent = p.message.data, true
 	}
 	m = Message{p.kind, body}
 	p.kind, p.checked = 0, 0
@@ -259,7 +261,10 @@ func (p *Parser) cut(data []byte) (body, rest []byte) {
 // check reports whether the message is UTF-8 as far as it goes. If it is not
 // the whole message, it may end inside a character.
 func (p *Parser) check(whole bool) bool {
-	b := p.message[p.checked:]
+	if p.message == nil {
+		return true
+	}
+	b := p.message.data[p.checked:]
 	end := len(b)
 	if !whole {
 		end = lastBoundary(b)
@@ -280,16 +285,6 @@ func lastBoundary(b []byte) int {
 		}
 	}
 	return len(b)
-}
-
-// extend appends more to a borrowed buffer, which it borrows if it is nil.
-func extend(buf, more []byte) []byte {
-	if need := len(buf) + len(more); need > cap(buf) {
-		b := append(borrow(max(need, 2*cap(buf))), buf...)
-		giveBack(buf)
-		buf = b
-	}
-	return append(buf, more...)
 }
 
 // Error is a rule that the peer broke.
