@@ -1,0 +1,23 @@
+// OnDo is given a function with a result: that is On's.
+// want: in call to kanava.OnDo, type func(ctx context.Context, ch *kanava.Channel[Params, User], in Text) (Text, error) of Echo does not match
+package main
+
+import (
+	"context"
+
+	"github.com/kanava-go/kanava"
+)
+
+type (
+	Params struct{ Room string }
+	User   struct{ ID string }
+	Text   struct{ Message string }
+)
+
+func Echo(ctx context.Context, ch *kanava.Channel[Params, User], in Text) (Text, error) {
+	return in, nil
+}
+
+var echo = kanava.OnDo("echo", Echo)
+
+func main() {}
