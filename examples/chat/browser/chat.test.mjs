@@ -1,0 +1,502 @@
+// Drives the chat example as people would: the real server, real browsers, no fixed waits.
+//
+//   CHROMIUM     the browser, /usr/bin/chromium by default
+//   CHAT_BINARY  a server to use instead of building the example
+//   SCREENSHOTS  where to put the pictures, a new folder by default
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const work = mkdtempSync(join(tmpdir(), "kanava-chat-"));
+const pictures = process.env.SCREENSHOTS ?? mkdtempSync(join(tmpdir(), "kanava-chat-pictures-"));
+let browser;
+let server;
+
+// ---- The server ----
+
+class Server {
+  #binary; #port; #process;
+  #secret = "the secret of the browser tests, 32 bytes and more";
+
+  constructor(binary, port) {
+    this.#binary = binary;
+    this.#port = port;
+  }
+
+  get url() { return `http://127.0.0.1:${this.#port}/`; }
+
+  /** Starts the server, with the secret of the last time or a new one. */
+  async start(secret = this.#secret) {
+    this.#secret = secret;
+    const child = spawn(this.#binary, ["-addr", `127.0.0.1:${this.#port}`], {
+      env: { ...process.env, KANAVA_CHAT_SECRET: secret },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let log = "";
+    child.stderr.on("data", (data) => { log += data; });
+    this.#process = child;
+    await poll(async () => {
+      assert.equal(child.exitCode, null, `the server ended: ${log}`);
+      return fetch(this.url).then((response) => response.ok, () => false);
+    });
+  }
+
+  /** Sends a signal; all but STOP wait for the end of the process. */
+  async signal(name) {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill(name);
+    if (name !== "SIGSTOP") await exit;
+  }
+}
+
+/** Asks until the answer is yes. */
+async function poll(condition, limit = 20_000) {
+  const end = Date.now() + limit;
+  while (!(await condition())) {
+    assert.ok(Date.now() < end, "the condition did not come true");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function freePort() {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address();
+  listener.close();
+  await once(listener, "close");
+  return port;
+}
+
+function build() {
+  const binary = join(work, "chat");
+  execFileSync("go", ["build", "-o", binary, "."], { cwd: fileURLToPath(new URL("..", import.meta.url)), stdio: "inherit" });
+  return binary;
+}
+
+before(async () => {
+  mkdirSync(pictures, { recursive: true });
+  server = new Server(process.env.CHAT_BINARY || build(), await freePort());
+  await server.start();
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-quic",
+      "--no-first-run", "--disable-component-update", "--disable-sync"],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.signal("SIGKILL");
+  rmSync(work, { recursive: true, force: true });
+});
+
+// ---- A person at a browser ----
+
+class Person {
+  constructor(page) { this.page = page; }
+
+  /** Opens a room in a browser of its own; whatever the page complains of fails the test. */
+  static async open(t, room, { refusals = false, ...options } = {}) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
+    context.setDefaultTimeout(20_000);
+    await context.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+    });
+    const page = await context.newPage();
+    const complaints = [];
+    page.on("pageerror", (error) => complaints.push(error.stack));
+    page.on("dialog", (dialog) => { complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+    page.on("request", (request) => {
+      if (new URL(request.url()).origin !== new URL(server.url).origin && !request.url().startsWith("data:")) complaints.push(`request: ${request.url()}`);
+    });
+    page.on("console", (message) => {
+      if (message.type() !== "error" && message.type() !== "warning") return;
+      // The browser itself reports a server that is down or refuses, whatever the page does about it.
+      if (refusals && /^(WebSocket connection to .* failed|Failed to load resource: .* 400)/.test(message.text())) return;
+      complaints.push(`console: ${message.text()}`);
+    });
+    t.after(async () => {
+      await context.close();
+      assert.deepEqual(complaints, []);
+    });
+    const person = new Person(page);
+    await page.goto(`${server.url}#${encodeURIComponent(room)}`);
+    await person.state("online");
+    return person;
+  }
+
+  state(name) { return this.page.waitForFunction((wanted) => document.body.dataset.connection === wanted, name); }
+  ready() { return this.page.locator("#open-job:enabled").waitFor(); }
+  sees(text, within = ".message") { return this.page.locator(within, { hasText: text }).first().waitFor(); }
+  count(text) { return this.page.locator(".text").getByText(text, { exact: true }).count(); }
+  shows(id) { return this.page.locator(id).filter({ hasText: /./ }).innerText(); }
+
+  async signIn(name, role = "member") {
+    await this.page.getByRole("button", { name: "Sign in to write" }).click();
+    await this.page.getByLabel("Your name").fill(name);
+    await this.page.getByRole("radio", { name: role, exact: false }).check();
+    await this.page.locator("#sign-in").getByRole("button", { name: "Sign in" }).click();
+    await this.ready();
+  }
+
+  async say(text) {
+    await this.page.getByLabel("Message", { exact: true }).fill(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** Says something and waits until the server took it. */
+  async said(text) {
+    await this.say(text);
+    await this.page.locator(".own:not(.sending, .failed)", { hasText: text }).waitFor();
+  }
+}
+
+let roomNumber = 0;
+const newRoom = () => `room ${++roomNumber}`; // tests do not hear each other
+
+// ---- What people do ----
+
+test("the server has one page and nothing beside it", async () => {
+  for (const path of ["chat.js", "channel.js", "style.css", "page/", "index.html", "favicon.ico", ".."]) {
+    assert.equal((await fetch(server.url + path)).status, path === ".." ? 200 : 404, path); // fetch makes / of /..
+  }
+});
+
+test("a guest reads and is told why there is no writing", async (t) => {
+  const room = newRoom();
+  const guest = await Person.open(t, room);
+  assert.ok(await guest.page.locator("#message").isDisabled());
+  assert.ok(await guest.page.locator("#send").isDisabled());
+  assert.match(await guest.shows("#compose-reason"), /signed out.*Sign in/s);
+  assert.equal(await guest.shows("#state"), "Online, signed out");
+  await guest.sees(`Welcome to ${room}!`, ".intro");
+
+  const alice = await Person.open(t, room);
+  await alice.signIn("alice");
+  await alice.said("hello, guest");
+  await guest.sees("hello, guest");
+});
+
+test("signing in needs a name, and the form says what is wrong with it", async (t) => {
+  const guest = await Person.open(t, newRoom(), { refusals: true });
+  await guest.page.getByRole("button", { name: "Sign in to write" }).click();
+  await guest.page.locator("#sign-in").getByRole("button", { name: "Sign in" }).click();
+  assert.match(await guest.shows("#sign-in [data-for=user]"), /name/);
+  assert.equal(await guest.page.getByLabel("Your name").getAttribute("aria-invalid"), "true");
+  assert.ok(await guest.page.getByLabel("Your name").evaluate((input) => input === document.activeElement));
+
+  await guest.page.getByLabel("Your name").fill("x".repeat(65));
+  await guest.page.keyboard.press("Enter");
+  assert.match(await guest.shows("#sign-in .whole"), /64/); // the server's words
+});
+
+test("a message reaches the other browser once, as text, with its author", async (t) => {
+  const room = newRoom();
+  const alice = await Person.open(t, room);
+  const bob = await Person.open(t, room);
+  await alice.signIn("alice");
+  await bob.signIn("bob");
+
+  const nasty = `<img src=x onerror="alert(1)"> <b>&amp;</b>`;
+  await alice.said("first");
+  await alice.said(nasty);
+  await alice.said("last"); // comes after what it follows, so a second copy would be here too
+  await bob.sees("last");
+  for (const text of ["first", nasty, "last"]) {
+    assert.equal(await bob.count(text), 1, `bob sees ${text}`);
+    assert.equal(await alice.count(text), 1, `alice sees ${text}`);
+  }
+  assert.equal(await bob.page.locator(".author", { hasText: "alice" }).filter({ visible: true }).count(), 1, "one heading for three messages");
+  assert.equal(await bob.page.locator(".message.own").count(), 0);
+  assert.equal(await alice.page.locator(".message.own").count(), 3);
+  assert.equal(await bob.page.locator(".message time[datetime]").first().evaluate((time) => Math.abs(Date.now() - Date.parse(time.dateTime)) < 60_000), true);
+
+  await bob.said("answer");
+  await alice.sees("answer", ".message:not(.own)");
+});
+
+test("Shift and Enter start a new line", async (t) => {
+  const alice = await Person.open(t, newRoom());
+  await alice.signIn("alice");
+  await alice.page.getByLabel("Message", { exact: true }).focus();
+  await alice.page.keyboard.type("one");
+  await alice.page.keyboard.press("Shift+Enter");
+  await alice.page.keyboard.type("two");
+  await alice.page.keyboard.press("Enter");
+  await alice.page.locator(".own:not(.sending)").waitFor();
+  assert.equal(await alice.page.locator(".own .text").innerText(), "one\ntwo");
+  assert.equal(await alice.page.getByLabel("Message", { exact: true }).inputValue(), "");
+});
+
+test("the session and unsent text survive a reload; signing out ends it", async (t) => {
+  const alice = await Person.open(t, newRoom());
+  await alice.signIn("alice", "admin");
+  await alice.page.getByLabel("Message", { exact: true }).fill("half a sent");
+  await alice.page.reload();
+  await alice.ready();
+  assert.equal(await alice.shows("#account-name"), "alice");
+  assert.equal(await alice.page.getByLabel("Message", { exact: true }).inputValue(), "half a sent");
+
+  await alice.page.getByRole("button", { name: "Sign out" }).click();
+  await alice.page.getByRole("button", { name: "Sign in to write" }).waitFor();
+  assert.ok(await alice.page.locator("#message").isDisabled());
+  await alice.page.reload();
+  await alice.state("online");
+  assert.equal(await alice.shows("#state"), "Online, signed out");
+});
+
+test("rooms are apart, have addresses, and keep their text", async (t) => {
+  const [here, there] = [newRoom(), newRoom()];
+  const alice = await Person.open(t, here);
+  const bob = await Person.open(t, there);
+  await alice.signIn("alice");
+  await bob.signIn("bob");
+  await alice.said("only here");
+  await alice.page.getByLabel("Message", { exact: true }).fill("for later");
+
+  await alice.page.getByLabel("Join or create a room").fill(there);
+  await alice.page.getByRole("button", { name: "Join" }).click();
+  await alice.sees(`Welcome to ${there}!`, ".intro");
+  await alice.ready();
+  assert.equal(decodeURIComponent(new URL(alice.page.url()).hash), `#${there}`);
+  assert.equal(await alice.page.getByLabel("Message", { exact: true }).inputValue(), "");
+  await alice.said("over there");
+  await bob.sees("over there");
+  assert.equal(await bob.count("only here"), 0);
+
+  await alice.page.getByRole("link", { name: here }).click();
+  await alice.sees("only here");
+  await alice.sees("What was said meanwhile is not shown", ".note");
+  assert.equal(await alice.page.getByLabel("Message", { exact: true }).inputValue(), "for later");
+
+  await alice.page.getByLabel("Join or create a room").fill("x".repeat(65));
+  await alice.page.keyboard.press("Enter");
+  assert.match(await alice.shows("#join .fault"), /1 to 64/);
+});
+
+test("a job shows its steps and its result", async (t) => {
+  const alice = await Person.open(t, newRoom());
+  await alice.signIn("alice");
+  await alice.page.getByRole("button", { name: "Run a job" }).click();
+  await alice.page.getByLabel("Job name").fill("harbour report");
+  await alice.page.getByRole("button", { name: "Run", exact: true }).click();
+  await alice.sees("Loading data", ".job .steps");
+  assert.ok(!(await alice.page.locator("#job").isVisible()), "the form is gone");
+  await alice.sees("Processing", ".job .steps");
+  await alice.sees("Complete", ".job.done .job-state");
+  assert.deepEqual(await alice.page.locator(".job .steps li.done").allTextContents(), ["Loading data done", "Processing done"]);
+  assert.notEqual((await alice.shows(".job .result")).trim(), "");
+  await alice.ready(); // the stream has ended: another may start
+  await alice.said("still talking");
+});
+
+test("too long a message stays in the box with the reason", async (t) => {
+  const room = newRoom();
+  const alice = await Person.open(t, room);
+  const bob = await Person.open(t, room);
+  await alice.signIn("alice");
+  const box = alice.page.getByLabel("Message", { exact: true });
+
+  await box.fill("😀".repeat(1990));
+  assert.equal(await alice.shows("#count"), "10 left"); // characters, not UTF-16 units
+  await alice.say("x".repeat(2013));
+  assert.equal(await alice.shows("#count"), "13 over");
+  assert.match(await alice.shows("#compose-fault"), /at most 2000.*Take out 13/);
+  assert.equal(await box.getAttribute("aria-invalid"), "true");
+  assert.equal((await box.inputValue()).length, 2013);
+  await box.fill("short");
+  await alice.page.locator("#compose-fault").waitFor({ state: "hidden" });
+
+  await alice.said("😀".repeat(2000)); // the longest the server takes
+  await bob.sees("😀".repeat(2000));
+  assert.equal(await bob.page.locator(".message").count(), 1);
+});
+
+test("an announcement reaches the whole room, and only admins make one", async (t) => {
+  const [hall, office] = [newRoom(), newRoom()];
+  const alice = await Person.open(t, hall);
+  const bob = await Person.open(t, hall);
+  await alice.signIn("alice", "admin");
+  await bob.signIn("bob");
+  assert.ok(!(await bob.page.getByRole("button", { name: "Announce" }).isVisible()), "bob is no admin");
+
+  const form = alice.page.locator("#announce");
+  await alice.page.getByRole("button", { name: "Announce" }).click();
+  await form.getByLabel("Announcement").fill("x".repeat(2001));
+  await form.getByRole("button", { name: "Announce" }).click();
+  assert.match(await alice.shows("#announce [data-for=message]"), /2,?000/); // the server's words, at the field
+  await form.getByLabel("Announcement").fill("the lock closes at eight");
+  await form.getByRole("button", { name: "Announce" }).click();
+  await form.waitFor({ state: "hidden" });
+  await bob.sees("the lock closes at eight");
+  await alice.sees("the lock closes at eight");
+
+  await alice.page.getByRole("button", { name: "Announce" }).click();
+  await form.getByLabel("Room").fill(office);
+  await form.getByLabel("Announcement").fill("nobody here");
+  await form.getByRole("button", { name: "Announce" }).click();
+  await alice.sees(`Announced to #${office}`, ".note");
+
+  await bob.said("after it all");
+  await alice.sees("after it all");
+  for (const person of [alice, bob]) {
+    assert.equal(await person.count("the lock closes at eight"), 1);
+    assert.equal(await person.count("nobody here"), 0);
+  }
+});
+
+test("after the server was killed the page comes back by itself, signed in, with the text", async (t) => {
+  const room = newRoom();
+  const alice = await Person.open(t, room, { refusals: true });
+  const bob = await Person.open(t, room, { refusals: true });
+  await alice.signIn("alice");
+  await bob.signIn("bob");
+  await alice.said("before");
+  await bob.sees("before");
+  await alice.page.getByLabel("Message", { exact: true }).focus();
+  await alice.page.keyboard.type("typed bef");
+
+  await server.signal("SIGKILL");
+  await alice.page.waitForFunction(() => /^Reconnecting in \d+ s$/.test(document.querySelector("#state-text").textContent));
+  assert.match(await alice.shows("#notice"), /(connection was lost|server cannot be reached).*1006.*Try now/s);
+  assert.ok(await alice.page.locator("#send").isDisabled());
+  await alice.page.keyboard.type("ore and during");
+  await alice.page.keyboard.press("Enter"); // nothing is sent and nothing is lost
+  assert.match(await alice.shows("#compose-reason"), /once the connection is back/);
+  assert.equal(await alice.page.getByLabel("Message", { exact: true }).inputValue(), "typed before and during");
+
+  await server.start();
+  await alice.ready();
+  await bob.ready();
+  assert.equal(await alice.shows("#state"), "Online");
+  assert.ok(!(await alice.page.locator("#notice").isVisible()));
+  await alice.sees("You were away", ".note");
+  assert.equal(await alice.page.evaluate(() => document.activeElement.id), "message", "the cursor stayed");
+  await alice.page.keyboard.press("Enter");
+  await bob.sees("typed before and during");
+  await bob.said("after");
+  await alice.sees("after");
+  assert.equal(await alice.count("before"), 1);
+});
+
+test("a message whose answer never came is marked, and goes again on demand", async (t) => {
+  const room = newRoom();
+  const alice = await Person.open(t, room, { refusals: true });
+  const bob = await Person.open(t, room, { refusals: true });
+  await alice.signIn("alice");
+
+  await server.signal("SIGSTOP"); // it reads nothing any more
+  await alice.say("did it arrive?");
+  await alice.page.locator(".own.sending", { hasText: "did it arrive?" }).waitFor();
+  await server.signal("SIGKILL");
+  await alice.sees("It may have arrived", ".own.failed");
+  assert.ok(await alice.page.getByRole("button", { name: "Send again" }).isDisabled(), "not without a connection");
+
+  await server.start();
+  await bob.state("online");
+  await alice.page.getByRole("button", { name: "Send again" }).click();
+  await bob.sees("did it arrive?");
+  assert.equal(await alice.page.locator(".own").count(), 1, "the new message takes the old one's place");
+  assert.equal(await alice.page.locator(".failed").count(), 0);
+});
+
+test("a server that shuts down says so, and the page need not wait to come back", async (t) => {
+  const alice = await Person.open(t, newRoom(), { refusals: true });
+  await alice.signIn("alice");
+  await alice.page.evaluate(() => {
+    // Keep what the notice says: the wait is random and may be short.
+    globalThis.notices = [];
+    new MutationObserver(() => globalThis.notices.push(document.querySelector("#notice").innerText))
+      .observe(document.querySelector("#notice"), { childList: true, subtree: true, attributes: true });
+  });
+  await server.signal("SIGTERM");
+  await alice.page.waitForFunction(() => globalThis.notices.some((text) => /server is restarting[^]*4503, draining \d+-\d+/.test(text)));
+  await server.start();
+  // The click has nothing to hit if the wait is over by itself.
+  await alice.page.evaluate(() => document.querySelector("#notice:not([hidden]) #try-now")?.click());
+  await alice.ready();
+  await alice.said("back");
+});
+
+test("a session the server no longer knows is ended with a reason", async (t) => {
+  const alice = await Person.open(t, newRoom(), { refusals: true });
+  await alice.signIn("alice");
+  await server.signal("SIGKILL");
+  await server.start("another secret, so that tokens of before are worth nothing");
+  await alice.sees("no longer valid", "#compose-reason");
+  assert.equal(await alice.shows("#state"), "Online, signed out");
+  await alice.signIn("alice");
+  await alice.said("here again");
+});
+
+// ---- How it looks ----
+
+for (const [device, width, height] of [["desktop", 1280, 800], ["phone", 390, 844]]) {
+  for (const colorScheme of ["light", "dark"]) {
+    test(`it fits a ${device}, ${colorScheme}`, async (t) => {
+      const phone = device === "phone";
+      const room = newRoom();
+      const bob = await Person.open(t, room, { refusals: true });
+      const alice = await Person.open(t, room, {
+        refusals: true, viewport: { width, height }, colorScheme, isMobile: phone, hasTouch: phone, deviceScaleFactor: phone ? 2 : 1,
+      });
+      const picture = async (state) => {
+        await alice.page.screenshot({ path: join(pictures, `${device}-${colorScheme}-${state}.png`) });
+        const wide = await alice.page.evaluate(() => [...document.querySelectorAll("body *")]
+          .filter((node) => node.checkVisibility() && !node.closest(".unseen, time, svg") && node.getBoundingClientRect().right > innerWidth + 0.5)
+          .map((node) => `${node.tagName}#${node.id}.${node.className}`));
+        assert.deepEqual(wide, [], `beyond the right edge: ${state}`);
+        assert.ok(await alice.page.evaluate(() => document.scrollingElement.scrollWidth <= innerWidth), `no scrolling sideways: ${state}`);
+      };
+
+      await picture("empty");
+      if (phone) {
+        await alice.page.getByRole("button", { name: "Rooms and account" }).click();
+        await picture("rooms");
+        await alice.page.keyboard.press("Escape");
+      }
+      await alice.page.getByRole("button", { name: "Sign in to write" }).click();
+      await picture("sign-in");
+      await alice.page.keyboard.press("Escape");
+      await alice.signIn("Aino", "admin");
+      await bob.signIn("Mikael");
+      await bob.said("Good morning. Is the lock at Murole open today?");
+      await bob.said("Two boats are waiting on the north side.");
+      await alice.sees("Two boats");
+      await alice.said("Morning! Yes, from nine until eight.");
+      await alice.said("The water stands a little high after the rain, so keep left on the way in and leave room at the quay.");
+      await bob.said(`https://example.org/${"without/a/space/".repeat(12)}`);
+      await alice.sees("example.org");
+      await picture("conversation");
+
+      await alice.page.getByRole("button", { name: "Run a job" }).click();
+      await picture("job-form");
+      await alice.page.getByRole("button", { name: "Run", exact: true }).click();
+      await alice.page.locator(".job .current").waitFor();
+      await picture("job-running");
+      await alice.sees("Complete", ".job.done .job-state");
+      await picture("job-complete");
+
+      await alice.say("W".repeat(2001));
+      await picture("too-long");
+      await alice.page.getByLabel("Message", { exact: true }).fill("written while offline");
+      await server.signal("SIGKILL");
+      await alice.state("waiting");
+      await picture("reconnecting");
+      await server.start();
+      await alice.ready();
+      await picture("back");
+      t.diagnostic(`pictures: ${pictures}`);
+    });
+  }
+}
