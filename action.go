@@ -1,0 +1,237 @@
+package kanava
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/kanava-go/kanava/internal/form"
+	"github.com/kanava-go/kanava/internal/typemodel"
+)
+
+// channelDef is a checked channel: what connections and calls look things up
+// in. It does not change.
+type channelDef struct {
+	*channelDecl
+	opening   *typemodel.OpeningPlan
+	keys      []string             // routing members, in order
+	actions   []map[string]*action // by key
+	onConnect *action              // these are nil where the channel has none
+	onMessage *action
+	onBinary  *action
+	onDisc    *action
+	send      Sender // outgoing middleware; nil if there is none
+}
+
+// action is a function as it stands in one channel.
+type action struct {
+	*fn
+	name         string
+	route        form.Route
+	in, out      *typemodel.Model // nil where there is none
+	needsSession bool
+	timeout      time.Duration // 0 is none
+	handler      Handler       // middleware around the function; nil if there is none
+	tags         []string
+	info         CallInfo // without the connection
+}
+
+// beside tells whether other calls of the connection run while this one does.
+func (a *action) beside() bool { return a.stream || a.opts.concurrent }
+
+// wireError is a wrong wiring: Wire panics with its text.
+type wireError struct{ text string }
+
+func (e *wireError) Error() string { return e.text }
+
+func (d *channelDecl) wrong(format string, args ...any) *wireError {
+	return &wireError{fmt.Sprintf("kanava: channel %q at %s: ", d.name, d.where) + fmt.Sprintf(format, args...)}
+}
+
+// check turns a declaration into what runs, or says what is wrong with it.
+func (d *channelDecl) check(s *core) *channelDef {
+	def := &channelDef{channelDecl: d, send: outgoingChain(s.outgoing, d.outgoing)}
+	d.checkRoute(def)
+	if err := d.checkDeclared(s); err != nil {
+		panic(err.text)
+	}
+	def.onConnect = d.compile(s, d.connect, form.Route{}, "OnConnect")
+	def.onDisc = d.compile(s, d.disconnect, form.Route{}, "OnDisconnect")
+	def.onMessage = d.compile(s, d.message, form.Route{}, "OnMessage")
+	def.onBinary = d.compile(s, d.binary, form.Route{}, "OnBinary")
+	d.checkRouters(s, def)
+	return def
+}
+
+func (d *channelDecl) checkRoute(def *channelDef) {
+	switch {
+	case d.name == "":
+		panic(d.wrong("Name is empty").text)
+	case d.route == "":
+		panic(d.wrong("Route is empty").text)
+	}
+	names, err := pathNames(d.route)
+	if err != nil {
+		panic(d.wrong("Route %q: %v", d.route, err).text)
+	}
+	plan, err := typemodel.OpeningOf(d.open)
+	if err != nil {
+		panic(d.wrong("opening data %v", err).text)
+	}
+	for _, n := range plan.PathNames() {
+		if !names[n] {
+			panic(d.wrong("opening data %s: a field has path:%q, but Route %q has no {%s}", d.open, n, d.route, n).text)
+		}
+	}
+	def.opening = plan
+}
+
+func (d *channelDecl) checkRouters(s *core, def *channelDef) {
+	seen := make(map[string]place)
+	for _, r := range d.routers {
+		if r.key == "" {
+			panic(d.wrong("By at %s has an empty key", r.where).text)
+		}
+		if first, twice := seen[r.key]; twice {
+			panic(d.wrong("By(%q) at %s was already wired at %s", r.key, r.where, first).text)
+		}
+		seen[r.key] = r.where
+		actions := make(map[string]*action, len(r.routes))
+		for _, rt := range r.routes {
+			if rt.f == nil {
+				panic(d.wrong("route %q of By(%q) at %s is a zero value: make it with On, OnDo, OnStream or PlainFunc", rt.name, r.key, r.where).text)
+			}
+			if rt.name == "" || len(rt.name) > 256 {
+				panic(d.wrong("route %q at %s: a name has 1 to 256 bytes", rt.name, rt.f.where).text)
+			}
+			if first := actions[rt.name]; first != nil {
+				panic(d.wrong("%s %q at %s is already wired at %s", r.key, rt.name, rt.f.where, first.where).text)
+			}
+			actions[rt.name] = d.compile(s, rt.f, form.Route{Key: r.key, Action: rt.name}, fmt.Sprintf("%s %q", r.key, rt.name))
+		}
+		def.keys = append(def.keys, r.key)
+		def.actions = append(def.actions, actions)
+	}
+}
+
+// compile makes the action for f, or nil if there is no f. what names it in
+// panics.
+func (d *channelDecl) compile(s *core, f *fn, route form.Route, what string) *action {
+	if f == nil {
+		return nil
+	}
+	wrong := func(format string, args ...any) {
+		panic(d.wrong("%s at %s: %s", what, f.where, fmt.Sprintf(format, args...)).text)
+	}
+	a := &action{fn: f, name: route.Action, route: route}
+	a.tags = append(append([]string{}, d.tags...), f.opts.tags...)
+	a.info = CallInfo{Channel: d.name, Action: route.Action, Kind: f.kind}
+	var err error
+	if f.in != nil {
+		if a.in, err = typemodel.Of(f.in, typemodel.Input); err != nil {
+			wrong("input %v", err)
+		}
+		if k := a.in.Kind(); route.Key != "" && !isObject(k) {
+			wrong("input %s is no JSON object: a routed message always is one", f.in)
+		}
+	}
+	if f.out != nil {
+		if a.out, err = typemodel.Of(f.out, typemodel.Output); err != nil {
+			wrong("output %v", err)
+		}
+		if clash := clashing(a.out, route.Key); clash != "" {
+			wrong("output %s %s", f.out, clash)
+		}
+		a.route.Dynamic = a.out.Kind() == typemodel.Map || a.out.Kind() == typemodel.Any
+	}
+	lifecycle := f.kind == KindConnect || f.kind == KindDisconnect
+	switch f.opts.access {
+	case accessDefault:
+		a.needsSession = !d.public && !lifecycle || len(f.opts.allow) > 0
+	case accessPublic:
+		if len(f.opts.allow) > 0 {
+			wrong("Public and Allow contradict each other")
+		}
+	case accessProtected:
+		a.needsSession = true
+	}
+	a.timeout = f.opts.timeout
+	if a.timeout == 0 && !f.stream {
+		a.timeout = s.limits.CallTime
+	}
+	if len(s.middleware)+len(d.middleware)+len(f.opts.middleware) > 0 {
+		d.wrap(s, a, wrong)
+	}
+	return a
+}
+
+func isObject(k typemodel.Kind) bool {
+	return k == typemodel.Object || k == typemodel.Union || k == typemodel.Map || k == typemodel.Any
+}
+
+// wrap builds the handler; a Guard for another channel panics in it.
+func (d *channelDecl) wrap(s *core, a *action, wrong func(string, ...any)) {
+	defer func() {
+		if p := recover(); p != nil {
+			wrong("%v", p)
+		}
+	}()
+	for _, group := range [][]Middleware{s.middleware, d.middleware, a.opts.middleware} {
+		for _, m := range group {
+			if m == nil {
+				wrong("a middleware is nil")
+			}
+		}
+	}
+	inner := func(ctx context.Context, inv *Invocation) (any, error) {
+		return a.call(ctx, inv.Conn, inv.In, inv.stream)
+	}
+	a.handler = chain(d.channel, inner, s.middleware, d.middleware, a.opts.middleware)
+}
+
+// clashing says how an output could be mistaken for another kind of frame of
+// the plain form (docs/protocol.md P7), "" if it could not.
+func clashing(m *typemodel.Model, key string) string {
+	switch {
+	case key != "" && m.Has(key):
+		return fmt.Sprintf("has a member %q, which is the routing member of the reply: rename it", key)
+	case m.Has("topic") && m.Has("data") && len(m.Members()) == 2:
+		return `has exactly the members "topic" and "data": clients would take it for an event`
+	case m.Has("error", "code") && m.Has("error", "message"):
+		return `has a member "error" with "code" and "message": clients would take it for an error`
+	}
+	return ""
+}
+
+// checkDeclared checks the topics and pushes of a wiring.
+func (d *channelDecl) checkDeclared(s *core) *wireError {
+	names := make(map[string]bool)
+	for i, v := range d.declares {
+		if v == nil {
+			return d.wrong("Declares[%d] is nil", i)
+		}
+		x := v.declared()
+		switch {
+		case x.zero:
+			return d.wrong("Declares[%d] is a zero %s: make it with its constructor", i, x.what)
+		case x.hub != nil && x.hub != s.hub:
+			return d.wrong("topic %q belongs to another hub than the server", x.name)
+		case x.session != nil && x.session != s.sessionType:
+			return d.wrong("MaySubscribe of topic %q takes a %s, but the session is a %s", x.name, x.session, s.sessionType)
+		case names[x.what+x.name]:
+			return d.wrong("%s %q is declared twice", x.what, x.name)
+		}
+		names[x.what+x.name] = true
+		if x.out != nil {
+			m, err := typemodel.Of(x.out, typemodel.Output)
+			if err != nil {
+				return d.wrong("%s %q: %v", x.what, x.name, err)
+			}
+			if clash := clashing(m, ""); clash != "" {
+				return d.wrong("%s %q: %s %s", x.what, x.name, reflect.TypeOf(v), clash)
+			}
+		}
+	}
+	return nil
+}

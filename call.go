@@ -1,0 +1,116 @@
+package kanava
+
+import (
+	"context"
+	"time"
+)
+
+// call is one run of a function, and its context.
+type call struct {
+	lazyContext
+	c      *conn
+	a      *action
+	ctx    context.Context // the call itself, or what the Observer made of it
+	ended  func(Code)      // of the Observer; may be nil
+	stream *streamEnd      // of stream functions
+
+	// Guarded by conn.mu.
+	next, prev *call
+	holds      bool // the close of the connection waits for it
+
+	aborted atomicFlag // begun under a former user: its result is dropped
+}
+
+type callKey struct{}
+
+func (x *call) Value(key any) any {
+	if _, ok := key.(callKey); ok {
+		return x
+	}
+	return nil
+}
+
+// callOf returns the call that ctx belongs to, or nil.
+func callOf(ctx context.Context) *call {
+	x, _ := ctx.Value(callKey{}).(*call)
+	return x
+}
+
+// SessionFrom returns the session of the call that ctx belongs to, for plain
+// functions. It is false where there is none, or one of another type.
+func SessionFrom[Session any](ctx context.Context) (Session, bool) {
+	var zero Session
+	x := callOf(ctx)
+	if x == nil {
+		return zero, false
+	}
+	live := x.c.liveSession()
+	if live == nil {
+		return zero, false
+	}
+	s, ok := live.value.(Session)
+	return s, ok
+}
+
+// newCall makes a call of a that is not yet begun.
+func (c *conn) newCall(a *action) *call {
+	x := &call{c: c, a: a}
+	if a.timeout > 0 {
+		x.end = time.Now().Add(a.timeout)
+	}
+	if a.stream {
+		x.stream = &streamEnd{call: x}
+	}
+	x.ctx = x
+	if !c.core.quiet {
+		info := a.info
+		info.Conn = c.id
+		x.ctx, x.ended = c.core.observer.CallStarted(x, info)
+	}
+	return x
+}
+
+// begin counts x among the running calls of its connection; ordered says that
+// it is the one whose turn it is. It reports false if the connection is
+// closing: x must not run then.
+func (c *conn) begin(x *call, ordered bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase >= phaseClosing && x.a.kind != KindDisconnect {
+		return false
+	}
+	x.next = c.calls
+	if x.next != nil {
+		x.next.prev = x
+	}
+	c.calls = x
+	c.running++
+	if ordered {
+		c.ordered = x
+	}
+	return true
+}
+
+// finish takes x out again and does what waited for it.
+func (c *conn) finish(x *call) {
+	x.cancel(context.Canceled)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if x.prev != nil {
+		x.prev.next = x.next
+	} else {
+		c.calls = x.next
+	}
+	if x.next != nil {
+		x.next.prev = x.prev
+	}
+	c.running--
+	if c.ordered == x {
+		c.ordered = nil
+	}
+	if x.holds {
+		c.holders--
+	}
+	c.resume()
+	c.settle()
+}

@@ -1,0 +1,81 @@
+package kanava
+
+import "fmt"
+
+// CloseCode says why a connection ended, as a WebSocket close code (RFC 6455
+// section 7.4 and docs/protocol.md section 6). 4000 to 4199 are the program's
+// own codes after which clients stay away; after 4200 to 4399 they reconnect.
+type CloseCode uint16
+
+// The close codes that Kanava uses. The comment says what clients do next.
+const (
+	CloseNormal          CloseCode = 1000 // done: stop
+	CloseGoingAway       CloseCode = 1001 // the peer left: reconnect
+	CloseProtocolError   CloseCode = 1002 // broken WebSocket frame: stop
+	CloseUnsupportedData CloseCode = 1003 // stop
+	CloseNoStatus        CloseCode = 1005 // never sent: the close frame had no code
+	CloseAbnormal        CloseCode = 1006 // never sent: the connection was lost
+	CloseInvalidText     CloseCode = 1007 // text that is not UTF-8: stop
+	CloseTooBig          CloseCode = 1009 // message over the limit: stop
+	CloseBadRequest      CloseCode = 4400 // protocol error or opening data: stop
+	CloseUnauthenticated CloseCode = 4401 // session missing, refused or expired: authenticate, reconnect
+	CloseForbidden       CloseCode = 4403 // stop
+	CloseTimeout         CloseCode = 4408 // no sign of life: reconnect
+	CloseSlowConsumer    CloseCode = 4409 // the client read too slowly: reconnect
+	CloseUpgradeRequired CloseCode = 4426 // protocol or contract too old: stop
+	CloseRateLimited     CloseCode = 4429 // reconnect later
+	CloseInternal        CloseCode = 4500 // reconnect
+	CloseDraining        CloseCode = 4503 // the server shuts down: reconnect within the range of the reason
+)
+
+var closeNames = map[CloseCode]string{
+	CloseNormal:          "done",
+	CloseGoingAway:       "going_away",
+	CloseProtocolError:   "protocol_error",
+	CloseUnsupportedData: "unsupported_data",
+	CloseInvalidText:     "invalid_utf8",
+	CloseTooBig:          "too_large",
+	CloseBadRequest:      "bad_request",
+	CloseUnauthenticated: "unauthenticated",
+	CloseForbidden:       "permission_denied",
+	CloseTimeout:         "timeout",
+	CloseSlowConsumer:    "slow_consumer",
+	CloseUpgradeRequired: "upgrade_required",
+	CloseRateLimited:     "rate_limited",
+	CloseInternal:        "internal",
+	CloseDraining:        "draining",
+}
+
+// String returns the name that goes into the reason of a close frame, such as
+// "slow_consumer", or the number.
+func (c CloseCode) String() string {
+	if s, ok := closeNames[c]; ok {
+		return s
+	}
+	return fmt.Sprintf("%d", uint16(c))
+}
+
+// sendable reports whether a program may end a connection with c.
+func (c CloseCode) sendable() bool {
+	_, known := closeNames[c]
+	return known || c >= 4000 && c <= 4399
+}
+
+// closeFor returns the close code for a connection that could not start
+// because of e.
+func closeFor(e *Error) CloseCode {
+	switch e.Code {
+	case CodeUnauthenticated:
+		return CloseUnauthenticated
+	case CodePermissionDenied:
+		return CloseForbidden
+	case CodeResourceExhausted:
+		return CloseRateLimited
+	case CodeUnavailable:
+		return CloseDraining
+	}
+	if e.HTTPStatus() < 500 {
+		return CloseBadRequest
+	}
+	return CloseInternal
+}

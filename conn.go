@@ -1,0 +1,369 @@
+package kanava
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kanava-go/kanava/internal/form"
+)
+
+// conn is one connection: the engine behind Channel and Link. It owns no
+// goroutine: one exists while messages wait to be worked off, one for each
+// stream and Concurrent function.
+//
+// Locks are taken in this order: sessions, subMu, the hub's, mu, outbox.mu.
+type conn struct {
+	core        *core
+	def         *channelDef
+	form        form.Form
+	peer        Peer
+	id          string
+	subprotocol string
+	opening     any  // pointer to the opening data
+	ch          Conn // the *Channel
+	opened      time.Time
+	done        chan struct{}
+	life        lazyContext
+	out         outbox
+
+	current  atomic.Pointer[session] // nil while nobody has signed in
+	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
+	expiry   *time.Timer             // guarded by sessions
+
+	subMu sync.Mutex
+	subs  map[string]*subscription // guarded by subMu
+	gone  bool                     // guarded by subMu: no more subscriptions
+
+	mu        sync.Mutex
+	phase     phase     // guarded by mu, as is all that follows
+	started   bool      // OnConnect has run or did not have to
+	waiting   []message // in the order of arrival
+	bytes     int       // of waiting
+	working   bool      // a goroutine works waiting off
+	calls     *call     // the running ones
+	running   int       // their number
+	ordered   *call     // the one whose turn it is
+	blocked   bool      // Receive returned false and Wake has not come
+	closing   *Closing  // Close was called
+	holders   int       // running calls that the close waits for
+	draining  bool      // no new messages; closes when idle
+	closeWait *time.Timer
+	ended     Closing // how it ended, once phase is phaseEnded
+}
+
+type phase uint8
+
+const (
+	phaseNew        phase = iota // not started
+	phaseConnecting              // OnConnect runs
+	phaseOpen
+	phaseClosing // Close was called
+	phaseEnded   // the transport has disconnected
+	phaseDone    // OnDisconnect was started
+)
+
+// message is one message that waits for its turn.
+type message struct {
+	data   []byte
+	pooled *[]byte // where data came from; nil if it did not
+	binary bool
+}
+
+var messagePool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+
+func (m *message) release() {
+	if m.pooled != nil && cap(m.data) <= 16<<10 {
+		*m.pooled = m.data[:0]
+		messagePool.Put(m.pooled)
+	}
+	m.data, m.pooled = nil, nil
+}
+
+// flushTime bounds how long a close waits for functions to return.
+const flushTime = 5 * time.Second
+
+func (c *conn) conn() *conn    { return c }
+func (c *conn) sinkID() string { return c.id }
+
+func (c *conn) state() State {
+	if c.out.isClosed() {
+		return StateClosed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.phase <= phaseConnecting:
+		return StateInitial
+	case c.phase == phaseOpen:
+		return StateOpen
+	}
+	return StateClosed
+}
+
+func (c *conn) closed() (CloseCode, string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase < phaseEnded {
+		return 0, ""
+	}
+	return c.ended.Code, c.ended.Reason
+}
+
+// start begins the connection's life: OnConnect, then messages.
+func (c *conn) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != phaseNew {
+		return
+	}
+	c.started = true
+	if c.def.onConnect != nil {
+		c.phase, c.working = phaseConnecting, true
+		go c.work(true)
+		return
+	}
+	c.phase = phaseOpen
+	if len(c.waiting) > 0 {
+		c.working = true
+		go c.work(false)
+	}
+	c.settle()
+}
+
+// receive takes a message; see Link.Receive.
+func (c *conn) receive(data []byte, binary bool) bool {
+	if len(data) == 0 && !binary || c.out.isClosed() {
+		return !c.full()
+	}
+	m := message{binary: binary}
+	if binary {
+		m.data = append([]byte{}, data...) // OnBinary owns it
+	} else {
+		m.pooled = messagePool.Get().(*[]byte)
+		m.data = append((*m.pooled)[:0], data...)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase >= phaseClosing {
+		m.release()
+		return true
+	}
+	if c.draining {
+		m.release()
+		c.sendError(form.Route{}, Errorf(CodeUnavailable, "the server is shutting down"))
+		return true
+	}
+	c.waiting = append(c.waiting, m)
+	c.bytes += len(m.data)
+	if c.phase == phaseOpen && !c.working {
+		c.working = true
+		go c.work(false)
+	}
+	c.blocked = c.isFull()
+	return !c.blocked
+}
+
+func (c *conn) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.isFull()
+}
+
+func (c *conn) isFull() bool {
+	l := &c.core.limits
+	return c.phase < phaseClosing && (c.running+len(c.waiting) >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
+}
+
+// resume wakes the transport if it stopped reading and there is room again.
+func (c *conn) resume() {
+	if c.blocked && !c.isFull() {
+		c.blocked = false
+		c.peer.Wake()
+	}
+}
+
+// work runs what waits, one message at a time, and ends when nothing does.
+func (c *conn) work(connect bool) {
+	done := false
+	defer func() {
+		if !done { // a function ended this goroutine by runtime.Goexit
+			go c.work(false)
+		}
+	}()
+	if connect {
+		c.connect()
+	}
+	for {
+		m, ok := c.nextMessage()
+		if !ok {
+			break
+		}
+		c.handle(m)
+	}
+	done = true
+}
+
+func (c *conn) nextMessage() (m message, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseConnecting { // only after a Goexit in OnConnect
+		c.phase = phaseOpen
+	}
+	if c.phase != phaseOpen || len(c.waiting) == 0 {
+		c.working = false
+		c.settle()
+		return m, false
+	}
+	m = c.waiting[0]
+	c.waiting[0] = message{}
+	c.waiting = c.waiting[1:]
+	if len(c.waiting) == 0 {
+		c.waiting = nil
+	}
+	c.bytes -= len(m.data)
+	return m, true
+}
+
+func (c *conn) connect() {
+	x := c.newCall(c.def.onConnect)
+	if c.begin(x, true) {
+		x.run(message{})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseConnecting {
+		c.phase = phaseOpen
+	}
+}
+
+// close ends the connection from this side; see Channel.Close.
+func (c *conn) close(ctx context.Context, code CloseCode, reason string) error {
+	if !code.sendable() || code == CloseNoStatus || code == CloseAbnormal {
+		panic("kanava: Close: " + code.String() + " is no code that a program may send: use Kanava's or 4000 to 4399")
+	}
+	if len(reason) > 123 {
+		panic("kanava: Close: the reason is longer than 123 bytes")
+	}
+	caller := callOf(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase >= phaseClosing {
+		return nil
+	}
+	c.phase = phaseClosing
+	c.closing = &Closing{code, reason}
+	c.discard()
+	for x := c.calls; x != nil; x = x.next {
+		if x == caller || x == c.ordered {
+			x.holds = true
+			c.holders++
+		} else {
+			x.cancel(context.Canceled)
+		}
+	}
+	if c.holders > 0 {
+		c.closeWait = time.AfterFunc(flushTime, func() { c.out.close(Closing{code, reason}, false) })
+	}
+	if c.blocked { // the transport has to read the client's answer to the close
+		c.blocked = false
+		c.peer.Wake()
+	}
+	c.settle()
+	return nil
+}
+
+// slow closes the connection because its outbox is full. Locks of the hub may
+// be held.
+func (c *conn) slow() {
+	c.out.close(Closing{CloseSlowConsumer, CloseSlowConsumer.String()}, true)
+}
+
+// drain ends the connection as soon as its running and waiting calls are done.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	c.settle()
+}
+
+// cut is drain whose time is over.
+func (c *conn) cut(closing Closing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for x := c.calls; x != nil; x = x.next {
+		x.cancel(context.Canceled)
+	}
+	c.out.close(closing, false)
+}
+
+// disconnect is the end, however it came about; see Link.Disconnect.
+func (c *conn) disconnect(code CloseCode, reason string) {
+	c.mu.Lock()
+	if c.phase >= phaseEnded {
+		c.mu.Unlock()
+		return
+	}
+	c.phase = phaseEnded
+	c.ended = Closing{code, reason}
+	c.discard()
+	for x := c.calls; x != nil; x = x.next {
+		x.cancel(context.Canceled)
+	}
+	c.mu.Unlock()
+
+	c.life.cancel(context.Canceled)
+	c.out.close(c.ended, true)
+	c.leaveHub()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settle()
+}
+
+// discard drops the messages that wait; c.mu is held.
+func (c *conn) discard() {
+	for i := range c.waiting {
+		c.waiting[i].release()
+	}
+	c.waiting, c.bytes = nil, 0
+}
+
+// settle does what waits for calls to end; c.mu is held. It is called whenever
+// something changed that could make that true.
+func (c *conn) settle() {
+	idle := c.running == 0 && !c.working
+	switch {
+	case c.phase == phaseEnded && idle:
+		c.phase = phaseDone
+		if c.closeWait != nil {
+			c.closeWait.Stop()
+		}
+		go c.farewell(c.started)
+	case c.phase == phaseClosing && c.holders == 0:
+		c.out.close(*c.closing, false)
+	case c.phase < phaseClosing && c.draining && idle && len(c.waiting) == 0:
+		c.phase = phaseClosing
+		c.closing = c.core.drainClosing()
+		c.out.close(*c.closing, false)
+	}
+}
+
+// farewell runs OnDisconnect, which belongs to an OnConnect, and buries the
+// connection.
+func (c *conn) farewell(started bool) {
+	defer c.bury()
+	c.endSession()
+	if a := c.def.onDisc; started && a != nil && !(a.needsSession && c.liveSession() == nil) {
+		x := c.newCall(a)
+		c.begin(x, true)
+		x.run(message{})
+	}
+}
+
+func (c *conn) bury() {
+	code, _ := c.closed()
+	c.core.remove(c)
+	close(c.done)
+	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Since(c.opened))
+}

@@ -1,0 +1,141 @@
+package kanava
+
+import "context"
+
+// Conns are the connections of a server. It is safe for concurrent use.
+type Conns struct{ s *core }
+
+// Get returns the connection with the given id, or CodeNotFound.
+func (c *Conns) Get(_ context.Context, id string) (Conn, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if found := c.s.conns[id]; found != nil && found.isLive() {
+		return found.ch, nil
+	}
+	return nil, Errorf(CodeNotFound, "no connection has this id")
+}
+
+// OfUser returns the connections on which the user is signed in; none is not
+// an error.
+func (c *Conns) OfUser(_ context.Context, userID string) ([]Conn, error) {
+	var out []Conn
+	for _, found := range c.s.ofUser(userID) {
+		if found.isLive() {
+			out = append(out, found.ch)
+		}
+	}
+	return out, nil
+}
+
+// CloseUser closes all connections on which the user is signed in; see
+// [Channel.Close]. It does not wait for them to end.
+func (c *Conns) CloseUser(ctx context.Context, userID string, code CloseCode, reason string) error {
+	for _, found := range c.s.ofUser(userID) {
+		if err := found.close(ctx, code, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Count returns the number of connections.
+func (c *Conns) Count() int {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return len(c.s.conns)
+}
+
+func (c *conn) isLive() bool { return c.state() != StateClosed }
+
+func (s *core) ofUser(userID string) []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*conn, 0, len(s.users[userID]))
+	for c := range s.users[userID] {
+		out = append(out, c)
+	}
+	return out
+}
+
+// all returns every connection.
+func (s *core) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
+
+// add makes a connection known, unless the server shuts down.
+func (s *core) add(c *conn) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return s.unavailable()
+	}
+	s.conns[c.id] = c
+	s.hub.sinks.Store(c.id, c)
+	return nil
+}
+
+func (s *core) unavailable() *Error {
+	e := Errorf(CodeUnavailable, "the server is shutting down")
+	e.RetryAfter = s.drainSpread
+	return e
+}
+
+func (s *core) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// remove forgets a connection that has ended.
+func (s *core) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c.id)
+	if len(s.conns) == 0 && s.empty != nil {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+}
+
+// indexUser moves a connection from one user to another; nil is nobody. It
+// refuses if the next user has too many connections.
+func (s *core) indexUser(c *conn, former, next *session) error {
+	from, to := userOf(former), userOf(next)
+	if from == to {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to != "" {
+		if len(s.users[to]) >= s.limits.UserConns {
+			return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", s.limits.UserConns)
+		}
+		if s.users[to] == nil {
+			s.users[to] = make(map[*conn]struct{})
+		}
+		s.users[to][c] = struct{}{}
+	}
+	if from != "" {
+		delete(s.users[from], c)
+		if len(s.users[from]) == 0 {
+			delete(s.users, from)
+		}
+	}
+	return nil
+}
+
+func userOf(s *session) string {
+	if s == nil {
+		return ""
+	}
+	return s.id.UserID
+}

@@ -1,0 +1,61 @@
+package kanava
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/kanava-go/kanava/internal/form"
+)
+
+// This file decides what of an error a client is told, and what is logged.
+
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// toError turns what a function returned into what the client is told; nil
+// says that nobody is there to be told.
+func (x *call) toError(err error) *Error {
+	log, kind := x.c.core.logger, x.a.kind
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e != nil:
+		level := slog.LevelDebug
+		if kind == KindDisconnect || e.Code == CodeInternal {
+			level = slog.LevelError
+		}
+		log.Log(context.Background(), level, "function returned an error", x.attrs("error", err)...)
+		return e
+	case errors.Is(err, errPanicked):
+		return errInternal
+	case errors.Is(err, context.DeadlineExceeded) && x.Err() != nil:
+		log.Warn("function passed its deadline", x.attrs("error", err)...)
+		return Errorf(CodeDeadlineExceeded, "the function took too long")
+	case errors.Is(err, context.Canceled) && x.Err() != nil,
+		errors.Is(err, ErrClosed) && x.c.out.isClosed():
+		if kind != KindDisconnect {
+			return Errorf(CodeCanceled, "canceled")
+		}
+	}
+	log.Error("function failed", x.attrs("error", err)...)
+	return errInternal
+}
+
+// errInternal is all that a client is told of an error that is not an *Error.
+var errInternal = Errorf(CodeInternal, "internal error")
+
+// asError is toError for the program's hooks at opening, with a code of its own
+// for other errors.
+func asError(err error, otherwise *Error) *Error {
+	var e *Error
+	if errors.As(err, &e) && e != nil {
+		return e
+	}
+	return otherwise.Because(err)
+}
+
+func (s *core) logRefusal(c *conn, route form.Route, e *Error) {
+	if s.logger.Enabled(context.Background(), slog.LevelDebug) {
+		s.logger.Debug("message refused", "conn", c.id, "channel", c.def.name, "action", route.Action, "error", e)
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kanava-go/kanava"
+)
+
+// This file is the whole channel: types first, then plain functions, then the
+// wiring that says which function answers what.
+
+// RoomParams is the opening data: which room the client is in.
+type RoomParams struct {
+	Room string `json:"room" query:"room" doc:"Name of the room" minLength:"1" maxLength:"64"`
+}
+
+// User is the session: who has signed in on a connection.
+type User struct {
+	ID    string    `json:"id"`
+	Role  string    `json:"role"`
+	Until time.Time `json:"until"`
+}
+
+// Room is one client in a room.
+type Room = kanava.Channel[RoomParams, User]
+
+// What clients send and get.
+type (
+	Welcome struct {
+		Welcome string `json:"welcome"`
+	}
+	Text struct {
+		Message string `json:"message" minLength:"1" maxLength:"2000"`
+	}
+	Credentials struct {
+		Token string `json:"token" maxLength:"4096"`
+	}
+	Authenticated struct {
+		Authenticated bool `json:"authenticated"`
+	}
+	Sent struct {
+		Message   string `json:"message"`
+		Timestamp int64  `json:"timestamp" doc:"milliseconds since 1970"`
+	}
+	Broadcast struct {
+		Room    string `json:"room" minLength:"1" maxLength:"64"`
+		Message string `json:"message" minLength:"1" maxLength:"2000"`
+	}
+	Job struct {
+		JobID string `json:"jobId" minLength:"1" maxLength:"64"`
+	}
+	Me struct {
+		UserID string `json:"userId"`
+		Role   string `json:"role"`
+	}
+)
+
+// RoomEvent is what everyone in a room sees.
+type RoomEvent struct {
+	Type      string `json:"type" enum:"message"`
+	Message   string `json:"message"`
+	UserID    string `json:"userId"`
+	Timestamp int64  `json:"timestamp"`
+}
+
+// StatusUpdate is one step of a job: Processing or Complete, told apart by
+// the member "type".
+type StatusUpdate interface{ status() }
+
+// Processing says what the job is doing.
+type Processing struct {
+	Step string `json:"step"`
+}
+
+// Complete is the last update.
+type Complete struct {
+	Result JobResult `json:"result"`
+}
+
+// JobResult is what a job has to show.
+type JobResult struct {
+	JobID   string `json:"jobId"`
+	Records int    `json:"records"`
+}
+
+func (Processing) status() {}
+func (Complete) status()   {}
+
+var _ = kanava.OneOf("type", map[string]StatusUpdate{"processing": Processing{}, "complete": Complete{}})
+
+// App holds what the functions need.
+type App struct {
+	rooms  *kanava.Topic[RoomEvent]
+	tokens *Tokens
+	step   time.Duration // how long one step of a job takes
+}
+
+// NewApp makes the chat on a hub.
+func NewApp(hub *kanava.EventHub, tokens *Tokens) *App {
+	return &App{
+		rooms:  kanava.NewTopic[RoomEvent](hub, "room", kanava.MaySubscribe(anyone)),
+		tokens: tokens,
+		step:   700 * time.Millisecond,
+	}
+}
+
+// anyone lets clients read a room before they sign in.
+func anyone(context.Context, User, string) error { return nil }
+
+// Join greets a new client and subscribes it to its room.
+func (a *App) Join(ctx context.Context, ch *Room) (Welcome, error) {
+	room := ch.Opening().Room
+	return Welcome{"Welcome to " + room + "!"}, a.rooms.Subscribe(ctx, ch, room)
+}
+
+// Echo answers messages that name no action.
+func (a *App) Echo(_ context.Context, _ *Room, in Text) (Text, error) {
+	return Text{"Echo: " + in.Message}, nil
+}
+
+// Reverse sends binary messages back, last byte first.
+func (a *App) Reverse(_ context.Context, _ *Room, p []byte) ([]byte, error) {
+	out := make([]byte, len(p))
+	for i, b := range p {
+		out[len(p)-1-i] = b
+	}
+	return out, nil
+}
+
+// Authenticate signs the client in with a token.
+func (a *App) Authenticate(ctx context.Context, ch *Room, in Credentials) (Authenticated, error) {
+	user, err := a.tokens.Verify(in.Token)
+	if err != nil {
+		return Authenticated{}, kanava.Errorf(kanava.CodeUnauthenticated, "the token is not valid").Because(err)
+	}
+	return Authenticated{true}, ch.SetSession(ctx, user)
+}
+
+// SendMessage tells the others in the room.
+func (a *App) SendMessage(ctx context.Context, ch *Room, in Text) (Sent, error) {
+	now := time.Now().UnixMilli()
+	event := RoomEvent{"message", in.Message, ch.Session().ID, now}
+	return Sent{in.Message, now}, a.rooms.Publish(ctx, ch.Opening().Room, event, kanava.Except(ch.ID()))
+}
+
+// Broadcast tells everyone in a room. It knows nothing of channels.
+func (a *App) Broadcast(ctx context.Context, in Broadcast) error {
+	user, _ := kanava.SessionFrom[User](ctx)
+	return a.rooms.Publish(ctx, in.Room, RoomEvent{"message", in.Message, user.ID, time.Now().UnixMilli()})
+}
+
+// Process runs a job and reports each step.
+func (a *App) Process(ctx context.Context, _ *Room, in Job, out *kanava.Stream[StatusUpdate]) error {
+	for _, step := range []string{"Loading data", "Processing"} {
+		if err := out.Send(ctx, Processing{step}); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(a.step):
+		case <-ctx.Done():
+			return fmt.Errorf("job %s: %w", in.JobID, ctx.Err())
+		}
+	}
+	return out.Send(ctx, Complete{JobResult{in.JobID, 3 * len(in.JobID)}})
+}
+
+// Whoami tells who has signed in; nobody is empty.
+func (a *App) Whoami(_ context.Context, ch *Room, _ kanava.None) (Me, error) {
+	user := ch.Session()
+	return Me{user.ID, user.Role}, nil
+}
+
+// Logout signs the client out.
+func (a *App) Logout(ctx context.Context, ch *Room, _ kanava.None) error { return ch.ClearSession(ctx) }
+
+// Channel wires the functions.
+func (a *App) Channel() kanava.Wiring[RoomParams, User] {
+	return kanava.Wiring[RoomParams, User]{
+		Name: "chat", Route: "/chat",
+		OnConnect: kanava.ConnectFunc(a.Join),
+		OnMessage: kanava.Func(a.Echo, kanava.Public()),
+		OnBinary:  kanava.BinaryFunc(a.Reverse, kanava.Public()),
+		Messages: kanava.By("action",
+			kanava.On("authenticate", a.Authenticate, kanava.Public(), kanava.Doc("Sign in", "auth")),
+			kanava.On("sendMessage", a.SendMessage, kanava.Doc("Send a message to the room", "chat")),
+			kanava.OnStream("process", a.Process, kanava.Doc("Run a job and follow its steps", "jobs")),
+			kanava.On("whoami", a.Whoami, kanava.Public(), kanava.Doc("Who is signed in", "auth")),
+			kanava.OnDo("logout", a.Logout, kanava.Doc("Sign out", "auth")),
+		).Plain("broadcast", kanava.PlainDo(a.Broadcast, kanava.Allow("admin"), kanava.Doc("Announce to a room", "chat"))),
+		Declares: []kanava.Declared{a.rooms},
+		Tags:     []string{"realtime"},
+	}
+}

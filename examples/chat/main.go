@@ -1,0 +1,78 @@
+// The chat example: rooms, sign in, messages, jobs with progress. Run it with
+//
+//	go run ./examples/chat
+//
+// and open http://localhost:3000 in two windows.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/transport/ws"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:3000", "`address` to listen on")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "A chat on Kanava channels.\n\nUsage: chat [-addr host:port]\n\n")
+		flag.PrintDefaults()
+		fmt.Fprintf(flag.CommandLine.Output(), "\nKANAVA_CHAT_SECRET signs the tokens; without it they end with the process.\n")
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, os.Getenv("KANAVA_CHAT_SECRET")); err != nil {
+		log.Fatal("chat: ", err)
+	}
+}
+
+// run serves the chat until ctx ends, and then lets everybody finish.
+func run(ctx context.Context, addr, secret string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	srv, handler := newServer(secret)
+	httpServer := &http.Server{Handler: handler, ReadHeaderTimeout: 15 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- httpServer.Serve(ln) }()
+	log.Printf("chat: open http://%s", ln.Addr())
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Print("chat: shutting down")
+	deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(srv.Shutdown(deadline), httpServer.Shutdown(deadline))
+}
+
+// newServer puts the chat together.
+func newServer(secret string) (*kanava.Server[User], http.Handler) {
+	srv := kanava.NewServer(kanava.Options[User]{
+		Identify: func(u User) kanava.Identity {
+			return kanava.Identity{UserID: u.ID, Expires: u.Until, Permissions: []string{u.Role}}
+		},
+	})
+	tokens := NewTokens(secret)
+	srv.Wire(NewApp(srv.EventHub(), tokens).Channel())
+
+	mux := http.NewServeMux()
+	mux.Handle("/chat", ws.Handler(srv, ws.Options{}))
+	mux.Handle("GET /token", tokens)
+	mux.Handle("GET /{$}", page())
+	return srv, mux
+}

@@ -1,0 +1,13 @@
+module github.com/kanava-go/kanava
+
+go 1.26
+
+require (
+	github.com/go-json-experiment/json v1.27.2
+	github.com/gobwas/ws v1.5.0
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/google/go-cmp v0.7.0
+	go.uber.org/goleak v1.3.0
+)
+
+require github.com/gobwas/httphead v0.1.0 // indirect

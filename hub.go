@@ -1,0 +1,310 @@
+package kanava
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"reflect"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/kanava-go/kanava/internal/typemodel"
+)
+
+// HubOptions configures an [EventHub].
+type HubOptions struct {
+	// Event is the largest event in bytes of JSON; default 64 KiB.
+	Event int
+	// Observer is told of each publication; default none.
+	Observer Observer
+	// Logger gets the panics of listeners; default slog.Default().
+	Logger *slog.Logger
+}
+
+// EventHub carries events from publishers to subscribers: channels on any
+// transport, and listeners. Events of one topic arrive in one order at all its
+// subscribers. Each is encoded once, however many subscribers there are.
+// Publishing never waits for a subscriber. It is safe for concurrent use.
+type EventHub struct {
+	opts     HubOptions
+	shards   [64]hubShard
+	sinks    sync.Map // id -> sink: who can be named in Subscribe
+	mu       sync.Mutex
+	families map[string]*family // guarded by mu: topics made by NewTopic
+	closed   bool               // guarded by mu
+}
+
+type hubShard struct {
+	mu     sync.Mutex
+	topics map[string]*topicState // guarded by mu
+}
+
+// topicState is one topic that has subscribers.
+type topicState struct {
+	mu   sync.Mutex      // held while an event is handed to all: the one order of a topic
+	subs []*subscription // guarded by mu
+}
+
+// family is the topics "name:<key>" of one [Topic].
+type family struct {
+	name    string
+	where   place
+	session reflect.Type // of may; nil if there is none
+	may     func(ctx context.Context, session any, key string) error
+}
+
+// Subscriber is what a topic can be subscribed for: a channel or a [Listener].
+type Subscriber interface {
+	ID() string
+	sink() sink
+}
+
+// sink takes the events of a subscriber. The hub calls deliver with locks
+// held: it must not wait and must not call the hub.
+type sink interface {
+	sinkID() string
+	deliver(ev *event, sub *subscription)
+	// subscribe asks the sink's own rules, and calls add to go on.
+	subscribe(ctx context.Context, topic string, f *family, key string, add func(*subscription)) error
+	unsubscribe(topic string) *subscription
+}
+
+// NewEventHub makes a hub in the memory of this process. Who makes a hub
+// closes it.
+func NewEventHub(opts HubOptions) *EventHub {
+	if opts.Event == 0 {
+		opts.Event = Limits{}.withDefaults().Event
+	}
+	if opts.Observer == nil {
+		opts.Observer = NopObserver{}
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	h := &EventHub{opts: opts, families: make(map[string]*family)}
+	for i := range h.shards {
+		h.shards[i].topics = make(map[string]*topicState)
+	}
+	return h
+}
+
+// Close ends all listeners; later publications and subscriptions return
+// ErrClosed. Connections stay open.
+func (h *EventHub) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.sinks.Range(func(_, s any) bool {
+		if l, ok := s.(*Listener); ok {
+			l.end(ErrClosed)
+		}
+		return true
+	})
+}
+
+func (h *EventHub) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
+}
+
+// Subscribe subscribes the channel or listener with the given id to topic.
+// Subscribing twice is subscribing once. If the topic belongs to a [Topic]
+// with MaySubscribe, that decides. The error is CodeNotFound if no such
+// subscriber is connected here, CodeResourceExhausted if it has too many
+// subscriptions, CodeInvalidArgument for a topic that is empty, longer than
+// 256 bytes, or has control characters.
+func (h *EventHub) Subscribe(ctx context.Context, topic, subscriberID string) error {
+	s, ok := h.sinks.Load(subscriberID)
+	if !ok {
+		return Errorf(CodeNotFound, "no subscriber with this id is connected")
+	}
+	f, key := h.familyOf(topic)
+	return h.subscribe(ctx, s.(sink), topic, f, key)
+}
+
+// Unsubscribe undoes Subscribe. It is not an error if there is no
+// subscription, or no such subscriber.
+func (h *EventHub) Unsubscribe(_ context.Context, topic, subscriberID string) error {
+	if s, ok := h.sinks.Load(subscriberID); ok {
+		h.drop(s.(sink).unsubscribe(topic))
+	}
+	return nil
+}
+
+// PublishOption is an option of one publication.
+type PublishOption func(*event)
+
+// Except keeps the event from one subscriber, usually the one that caused it.
+func Except(subscriberID string) PublishOption {
+	return func(ev *event) { ev.except = subscriberID }
+}
+
+// Publish sends payload to all subscribers of topic: a []byte as a binary
+// frame, a jsontext.Value as it is, anything else as JSON. It returns when the
+// event stands in every subscriber's queue. The error is CodeTooLarge for an
+// event over the limit, CodeInvalidArgument for a bad topic; another error if
+// payload has no JSON form. No subscribers is not an error.
+func (h *EventHub) Publish(ctx context.Context, topic string, payload any, opts ...PublishOption) error {
+	ev := &event{topic: topic}
+	if err := ev.encode(payload, nil); err != nil {
+		return err
+	}
+	return h.publish(ctx, ev, opts)
+}
+
+func (h *EventHub) publish(ctx context.Context, ev *event, opts []PublishOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := checkTopic(ev.topic); err != nil {
+		return err
+	}
+	if h.isClosed() {
+		return ErrClosed
+	}
+	if n := ev.size(); n > h.opts.Event {
+		return Errorf(CodeTooLarge, "the event has %d bytes; the limit is %d", n, h.opts.Event)
+	}
+	for _, o := range opts {
+		o(ev)
+	}
+	n := 0
+	if ts := h.lookup(ev.topic); ts != nil {
+		ts.mu.Lock()
+		for _, sub := range ts.subs {
+			if ev.except != "" && sub.to.sinkID() == ev.except {
+				continue
+			}
+			sub.to.deliver(ev, sub)
+			n++
+		}
+		ts.mu.Unlock()
+	}
+	h.opts.Observer.Published(ev.topic, ev.size(), n)
+	return nil
+}
+
+// subscription is one subscriber's place in a topic.
+type subscription struct {
+	topic string
+	hub   *EventHub
+	state *topicState
+	to    sink
+	index int // in state.subs; guarded by state.mu
+
+	// Of channels only; guarded by conn.sessions.
+	family *family
+	key    string
+	user   string // who was signed in; owned tells whether anyone was
+	owned  bool
+
+	free  bool // readable without a session; fixed
+	ended atomicFlag
+}
+
+func (h *EventHub) subscribe(ctx context.Context, to sink, topic string, f *family, key string) error {
+	if err := checkTopic(topic); err != nil {
+		return err
+	}
+	if h.isClosed() {
+		return ErrClosed
+	}
+	return to.subscribe(ctx, topic, f, key, func(sub *subscription) { h.add(sub) })
+}
+
+// add registers a subscription; events published from now on reach it.
+func (h *EventHub) add(sub *subscription) {
+	sh := h.shard(sub.topic)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	ts := sh.topics[sub.topic]
+	if ts == nil {
+		ts = &topicState{}
+		sh.topics[sub.topic] = ts
+	}
+	ts.mu.Lock()
+	sub.hub, sub.state, sub.index = h, ts, len(ts.subs)
+	ts.subs = append(ts.subs, sub)
+	ts.mu.Unlock()
+}
+
+// drop takes a subscription out; nil is nothing to do.
+func (h *EventHub) drop(sub *subscription) {
+	if sub == nil {
+		return
+	}
+	sub.ended.set()
+	sh := sub.hub.shard(sub.topic)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	ts := sub.state
+	ts.mu.Lock()
+	last := len(ts.subs) - 1
+	ts.subs[sub.index] = ts.subs[last]
+	ts.subs[sub.index].index = sub.index
+	ts.subs[last] = nil
+	ts.subs = ts.subs[:last]
+	ts.mu.Unlock()
+	if last == 0 {
+		delete(sh.topics, sub.topic)
+	}
+}
+
+func (h *EventHub) lookup(topic string) *topicState {
+	sh := h.shard(topic)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.topics[topic]
+}
+
+var hubSeed = maphash.MakeSeed()
+
+func (h *EventHub) shard(topic string) *hubShard {
+	return &h.shards[maphash.String(hubSeed, topic)%uint64(len(h.shards))]
+}
+
+func (h *EventHub) familyOf(topic string) (*family, string) {
+	name, key, _ := strings.Cut(topic, ":")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.families[name], key
+}
+
+func (h *EventHub) addFamily(f *family) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if first, ok := h.families[f.name]; ok {
+		panic(fmt.Sprintf("kanava: topic %q at %s was already made for this hub at %s", f.name, f.where, first.where))
+	}
+	h.families[f.name] = f
+}
+
+// checkTopic refuses names that some engine or log could not carry.
+func checkTopic(topic string) error {
+	switch {
+	case topic == "":
+		return Errorf(CodeInvalidArgument, "the topic is empty")
+	case len(topic) > 256:
+		return Errorf(CodeInvalidArgument, "the topic is longer than 256 bytes")
+	case !utf8.ValidString(topic):
+		return Errorf(CodeInvalidArgument, "the topic is not UTF-8")
+	}
+	for _, r := range topic {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 {
+			return Errorf(CodeInvalidArgument, "the topic has a control character")
+		}
+	}
+	return nil
+}
+
+// modelFor is the model of a payload whose type is known only now.
+func modelFor(v any) (*typemodel.Model, error) {
+	m, err := typemodel.Of(reflect.TypeOf(v), typemodel.Output)
+	if err != nil {
+		return nil, fmt.Errorf("kanava: %w", err)
+	}
+	return m, nil
+}

@@ -1,0 +1,252 @@
+package kanava
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kanava-go/kanava/internal/form"
+	"github.com/kanava-go/kanava/internal/typemodel"
+)
+
+// This file opens connections: route, origin, limits, form, opening data,
+// authentication, in this order.
+
+// open implements Dispatcher.Open.
+func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, err error) {
+	var route string
+	defer func() {
+		if p := recover(); p != nil {
+			s.logger.Error("open panicked", "route", route, "panic", p, "stack", string(debug.Stack()))
+			err = errInternal
+		}
+		if err != nil {
+			e := asError(err, errInternal)
+			s.observer.OpenRefused(route, e)
+			s.logger.Debug("connection refused", "route", route, "error", e)
+			err = e
+		}
+	}()
+	m := s.match(req)
+	if m.def == nil {
+		return nil, Errorf(CodeNotFound, "no channel has this path")
+	}
+	route = m.def.route
+	if err := s.checkOrigin(req); err != nil {
+		return nil, err
+	}
+	if s.isDraining() {
+		return nil, s.unavailable()
+	}
+	c := &conn{core: s, def: m.def, peer: peer, id: rand.Text(), opened: time.Now(), done: make(chan struct{})}
+	c.out.wake = peer.Wake
+	c.form, c.subprotocol = s.chooseForm(req.Subprotocols)
+	refused := c.form == nil
+	if refused { // a browser can only be told by a close code
+		c.form = form.Plain
+	}
+	if err := c.decodeOpening(ctx, m, req); err != nil {
+		return nil, err
+	}
+	c.ch = m.def.newChannel(c)
+	if err := c.authenticate(ctx, req); err != nil {
+		return nil, err
+	}
+	if e := s.add(c); e != nil {
+		c.endSession()
+		return nil, e
+	}
+	if refused {
+		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
+	}
+	s.observer.ConnOpened(ConnInfo{c.id, m.def.name})
+	return &Link{c}, nil
+}
+
+func (c *conn) decodeOpening(ctx context.Context, m *routeMatch, req *OpenRequest) error {
+	c.opening = c.def.newOpening()
+	if req.opening != nil {
+		if reflect.TypeOf(req.opening) != c.def.open {
+			return fmt.Errorf("opening data is a %T, not a %s", req.opening, c.def.open)
+		}
+		reflect.ValueOf(c.opening).Elem().Set(reflect.ValueOf(req.opening))
+		return nil
+	}
+	faults, err := c.def.opening.Decode(ctx, &openSource{m, req, nil}, c.opening)
+	if err != nil {
+		return invalidByProgram(err)
+	}
+	if faults != nil {
+		return faultsError("invalid opening data", faults)
+	}
+	return nil
+}
+
+func (c *conn) authenticate(ctx context.Context, req *OpenRequest) error {
+	if c.core.authenticate == nil {
+		return nil
+	}
+	value, err := c.core.authenticate(ctx, req)
+	if err != nil {
+		return asError(err, Errorf(CodeUnauthenticated, "authentication failed"))
+	}
+	if value == nil {
+		return nil
+	}
+	return c.setSession(ctx, value)
+}
+
+// routeMatch is what a route handler reports: the mux finds the channel by
+// serving a request to it.
+type routeMatch struct {
+	def *channelDef
+	req *http.Request
+}
+
+func (*routeMatch) Header() http.Header         { return http.Header{} }
+func (*routeMatch) Write(p []byte) (int, error) { return len(p), nil }
+func (*routeMatch) WriteHeader(int)             {}
+
+type routeHandler struct{ def *channelDef }
+
+func (h routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m := w.(*routeMatch)
+	m.def, m.req = h.def, r
+}
+
+func (s *core) match(req *OpenRequest) *routeMatch {
+	m := &routeMatch{}
+	s.wiringMu.RLock()
+	defer s.wiringMu.RUnlock()
+	s.mux.ServeHTTP(m, &http.Request{Method: http.MethodGet, URL: req.URL, Host: req.Host, RequestURI: req.URL.RequestURI()})
+	return m
+}
+
+// openSource is where opening data comes from.
+type openSource struct {
+	match *routeMatch
+	req   *OpenRequest
+	query url.Values
+}
+
+func (o *openSource) Path(name string) (string, bool) { return o.match.req.PathValue(name), true }
+
+func (o *openSource) Query(name string) []string {
+	if o.query == nil {
+		o.query = o.req.URL.Query()
+	}
+	return o.query[name]
+}
+
+func (o *openSource) Header(name string) []string {
+	if http.CanonicalHeaderKey(name) == "Host" {
+		return []string{o.req.Host}
+	}
+	return o.req.Header.Values(name)
+}
+
+// chooseForm picks the wire form and the subprotocol to answer (P1). The form
+// is nil if the client speaks only forms that this server does not know.
+func (s *core) chooseForm(offered []string) (form.Form, string) {
+	newer := ""
+	for _, p := range offered {
+		switch {
+		case p == "kanava.plain", slices.Contains(s.subprotocols, p):
+			return form.Plain, p
+		case strings.HasPrefix(p, "kanava.") && newer == "":
+			newer = p
+		}
+	}
+	if newer != "" {
+		return nil, newer
+	}
+	return form.Plain, ""
+}
+
+// origin is one entry of Options.Origins.
+type origin struct {
+	any, null    bool
+	scheme, host string // a host that begins with a dot stands for all names below it
+}
+
+func parseOrigins(list []string) ([]origin, error) {
+	var out []origin
+	for _, text := range list {
+		switch text {
+		case "*":
+			out = append(out, origin{any: true})
+		case "null":
+			out = append(out, origin{null: true})
+		default:
+			u, err := url.Parse(text)
+			if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+				return nil, fmt.Errorf("origin %q is not of the form https://app.example.com", text)
+			}
+			host := strings.TrimPrefix(normalHost(u.Scheme, u.Host), "*")
+			if strings.Contains(host, "*") {
+				return nil, fmt.Errorf("origin %q: a star stands for the first labels only, as in https://*.example.com", text)
+			}
+			out = append(out, origin{scheme: u.Scheme, host: host})
+		}
+	}
+	return out, nil
+}
+
+// checkOrigin lets in clients that are no browsers, pages of the same host and
+// port, and pages that Options.Origins lists (S1).
+func (s *core) checkOrigin(req *OpenRequest) error {
+	values := req.Header.Values("Origin")
+	if len(values) == 0 {
+		return nil
+	}
+	refused := Errorf(CodePermissionDenied, "pages of this origin may not connect")
+	if len(values) > 1 {
+		return refused
+	}
+	u, err := url.Parse(values[0])
+	null := values[0] == "null"
+	if !null && (err != nil || u.Host == "") {
+		return refused
+	}
+	var host string
+	if !null {
+		host = normalHost(u.Scheme, u.Host)
+		if host == normalHost(u.Scheme, req.Host) {
+			return nil
+		}
+	}
+	for _, o := range s.origins {
+		switch {
+		case o.any, o.null && null:
+			return nil
+		case null || o.scheme != u.Scheme || o.host == "":
+		case o.host == host, o.host[0] == '.' && strings.HasSuffix(host, o.host):
+			return nil
+		}
+	}
+	return refused
+}
+
+// normalHost returns host and port in lower case, without the port that the
+// scheme implies.
+func normalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	_, port, err := net.SplitHostPort(host)
+	if err == nil && (port == "80" && scheme == "http" || port == "443" && scheme == "https") {
+		return strings.TrimSuffix(host, ":"+port)
+	}
+	return host
+}
+
+func storable(t reflect.Type) error {
+	_, err := typemodel.Of(t, typemodel.Stored)
+	return err
+}

@@ -1,0 +1,157 @@
+package kanava
+
+import (
+	"context"
+	"sync"
+)
+
+// outbox holds what waits to be written to one connection: bounded, in order,
+// emptied by the transport. Nobody but Stream.Send ever waits for it.
+type outbox struct {
+	wake func() // the transport's Peer.Wake; called with mu held
+
+	mu      sync.Mutex
+	items   []outItem     // guarded by mu; items[head:] wait
+	head    int           // guarded by mu
+	bytes   int           // guarded by mu: of items[head:]
+	awake   bool          // guarded by mu: the transport knows that there is something
+	closing *Closing      // guarded by mu: comes after the last item; nothing is added
+	room    chan struct{} // guarded by mu: closed when there is room; nil while nobody waits
+}
+
+// outItem is a frame, or an event that outgoing middleware has yet to see.
+type outItem struct {
+	frame Frame
+	ev    *event
+	sub   *subscription // of events: once it has ended they are not sent
+}
+
+func (it *outItem) size() int {
+	if it.ev != nil {
+		return it.ev.size()
+	}
+	return len(it.frame.Data)
+}
+
+// add appends an item. It reports closed if nothing is taken any more, and
+// full if the item would pass limit; one item always fits into an empty box.
+func (o *outbox) add(it outItem, limit int) (full, closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.closing != nil:
+		return false, true
+	case o.head < len(o.items) && o.bytes+it.size() > limit:
+		return true, false
+	}
+	o.push(it)
+	return false, false
+}
+
+func (o *outbox) push(it outItem) {
+	o.items = append(o.items, it)
+	o.bytes += it.size()
+	o.rouse()
+}
+
+func (o *outbox) rouse() {
+	if !o.awake {
+		o.awake = true
+		o.wake()
+	}
+}
+
+// addWhenRoom appends an item as soon as less than limit waits, or returns
+// the error of ctx, or ErrClosed.
+func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int) error {
+	for {
+		o.mu.Lock()
+		if o.closing != nil {
+			o.mu.Unlock()
+			return ErrClosed
+		}
+		if o.head == len(o.items) || o.bytes+it.size() <= limit {
+			o.push(it)
+			o.mu.Unlock()
+			return nil
+		}
+		if o.room == nil {
+			o.room = make(chan struct{})
+		}
+		room := o.room
+		o.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take moves at most about maxBytes of items, at least one, to the end of
+// batch. When nothing waits it returns what closes the connection, if
+// anything, and the next item wakes the transport.
+func (o *outbox) take(batch []outItem, maxBytes int) ([]outItem, *Closing) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for o.head < len(o.items) {
+		it := &o.items[o.head]
+		if n > 0 && n+it.size() > maxBytes {
+			break
+		}
+		n += it.size()
+		batch = append(batch, *it)
+		*it = outItem{}
+		o.head++
+	}
+	o.bytes -= n
+	if n > 0 && o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	if o.head == len(o.items) {
+		// An idle connection keeps next to no memory for its queue.
+		if o.head = 0; cap(o.items) <= 4 {
+			o.items = o.items[:0]
+		} else {
+			o.items = nil
+		}
+	}
+	if len(batch) == 0 {
+		o.awake = false
+		return batch, o.closing
+	}
+	return batch, nil
+}
+
+// close ends the box: nothing is added any more, and closing comes after what
+// waits, or at once if that is discarded. Only the first call counts.
+func (o *outbox) close(closing Closing, discard bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if discard {
+		o.items, o.head, o.bytes = nil, 0, 0
+	}
+	if o.closing != nil {
+		return
+	}
+	o.closing = &closing
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	o.rouse()
+}
+
+func (o *outbox) isClosed() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closing != nil
+}
+
+func (o *outbox) isEmpty() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.head == len(o.items)
+}

@@ -1,0 +1,275 @@
+package kanava
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options configures a [Server]. The zero value is a server on which nobody
+// can sign in from outside a function, with an event hub of its own.
+type Options[Session any] struct {
+	// EventHub carries the server's events; default one of its own, which
+	// Shutdown closes.
+	EventHub *EventHub
+
+	// Authenticate signs a client in when it connects, by what the request
+	// carries: a cookie, a header, OpenRequest.Token. A nil session lets it in
+	// without one; an error refuses it, with CodeUnauthenticated unless it is an
+	// *Error. Default: clients connect without a session.
+	Authenticate func(ctx context.Context, r *OpenRequest) (*Session, error)
+
+	// Identify tells the user, the expiry and the permissions of a session.
+	// Default: sessions of one unnamed user, without permissions, for ever.
+	Identify func(s Session) Identity
+
+	// AllowUserChange lets SetSession put another user on a connection that
+	// has one. The former user's subscriptions and other calls end.
+	AllowUserChange bool
+
+	// Origins are the web pages that may connect besides those of the same
+	// host and port: "https://app.example.com", "https://*.example.com" for
+	// all names below, "null" for pages without an origin, "*" for all.
+	// Clients that send no Origin header are not browsers and are let in.
+	Origins []string
+
+	// Subprotocols are WebSocket subprotocols of the program's own that are
+	// accepted besides Kanava's.
+	Subprotocols []string
+
+	// Middleware stands around each function of each channel. The first is the
+	// outermost.
+	Middleware []Middleware
+
+	// Outgoing stands around every payload to a client.
+	Outgoing []Outgoing
+
+	// Limits bounds what one client can take; its zero value is the default.
+	Limits Limits
+
+	// DrainSpread is the time over which clients of a server that shuts down
+	// are told to come back; default 5 s.
+	DrainSpread time.Duration
+
+	// Logger gets what clients are not told; default slog.Default(). Nothing
+	// is logged for what clients do wrong, except at debug level.
+	Logger *slog.Logger
+
+	// Observer is told what happens; default none.
+	Observer Observer
+}
+
+// Server holds channels and their connections. Transports put it on the
+// network: see package transport/ws. It is safe for concurrent use.
+type Server[Session any] struct{ c *core }
+
+var _ Dispatcher = (*Server[None])(nil)
+
+// NewServer makes a server. It panics if Session cannot be kept as JSON, which
+// runtimes without a process of their own need, or an option is wrong.
+func NewServer[Session any](opts Options[Session]) *Server[Session] {
+	s := &core{
+		hub:             opts.EventHub,
+		sessionType:     reflect.TypeFor[Session](),
+		identify:        func(any) Identity { return Identity{} },
+		allowUserChange: opts.AllowUserChange,
+		subprotocols:    opts.Subprotocols,
+		middleware:      opts.Middleware,
+		outgoing:        opts.Outgoing,
+		limits:          opts.Limits.withDefaults(),
+		drainSpread:     opts.DrainSpread,
+		logger:          opts.Logger,
+		observer:        opts.Observer,
+		mux:             http.NewServeMux(),
+		conns:           make(map[string]*conn),
+		users:           make(map[string]map[*conn]struct{}),
+	}
+	if err := storable(s.sessionType); err != nil {
+		panic(fmt.Sprintf("kanava: NewServer at %s: session %v", callerPlace(0), err))
+	}
+	origins, err := parseOrigins(opts.Origins)
+	if err != nil {
+		panic(fmt.Sprintf("kanava: NewServer at %s: %v", callerPlace(0), err))
+	}
+	s.origins = origins
+	if opts.Identify != nil {
+		s.identify = func(v any) Identity { return opts.Identify(v.(Session)) }
+	}
+	if opts.Authenticate != nil {
+		s.authenticate = func(ctx context.Context, r *OpenRequest) (any, error) {
+			session, err := opts.Authenticate(ctx, r)
+			if err != nil || session == nil {
+				return nil, err
+			}
+			return *session, nil
+		}
+	}
+	if s.drainSpread == 0 {
+		s.drainSpread = 5 * time.Second
+	}
+	if s.logger == nil {
+		s.logger = slog.Default()
+	}
+	if s.observer == nil {
+		s.observer, s.quiet = NopObserver{}, true
+	}
+	if s.hub == nil {
+		s.hub = NewEventHub(HubOptions{Event: s.limits.Event, Observer: s.observer, Logger: s.logger})
+		s.ownHub = true
+	}
+	return &Server[Session]{s}
+}
+
+// EventHub returns the server's hub.
+func (s *Server[Session]) EventHub() *EventHub { return s.c.hub }
+
+// Conns returns the server's connections.
+func (s *Server[Session]) Conns() *Conns { return &Conns{s.c} }
+
+// Limits implements [Dispatcher].
+func (s *Server[Session]) Limits() Limits { return s.c.limits }
+
+// Open implements [Dispatcher].
+func (s *Server[Session]) Open(ctx context.Context, req *OpenRequest, peer Peer) (*Link, error) {
+	return s.c.open(ctx, req, peer)
+}
+
+// Wire adds channels. It panics if one of them is wrong, naming the places,
+// and touches nothing outside the process. Channels are wired before the
+// server is used.
+func (s *Server[Session]) Wire(defs ...Definition[Session]) {
+	where := callerPlace(0)
+	var zero Session
+	for _, d := range defs {
+		if d == nil {
+			panic(fmt.Sprintf("kanava: Wire at %s: a definition is nil", where))
+		}
+		decl := d.define(zero)
+		decl.where = where
+		s.c.wire(decl)
+	}
+}
+
+// Shutdown ends the server in good order: new clients are refused with
+// CodeUnavailable, running functions and messages already taken finish, each
+// client is told to come back within DrainSpread, OnDisconnect runs. It returns
+// when all connections have ended. When ctx ends first, contexts of functions that still
+// run are canceled, connections are closed without waiting, and the error of
+// ctx is returned. Calling it again waits again.
+func (s *Server[Session]) Shutdown(ctx context.Context) error { return s.c.shutdown(ctx) }
+
+// core is the server without its types.
+type core struct {
+	hub             *EventHub
+	ownHub          bool
+	sessionType     reflect.Type
+	authenticate    func(context.Context, *OpenRequest) (any, error) // nil if there is none
+	identify        func(any) Identity
+	allowUserChange bool
+	origins         []origin
+	subprotocols    []string
+	middleware      []Middleware
+	outgoing        []Outgoing
+	limits          Limits
+	drainSpread     time.Duration
+	logger          *slog.Logger
+	observer        Observer
+	quiet           bool // nobody observes
+
+	wiringMu sync.RWMutex
+	defs     []*channelDef  // guarded by wiringMu
+	mux      *http.ServeMux // guarded by wiringMu: finds channels by path
+
+	mu       sync.Mutex
+	conns    map[string]*conn              // guarded by mu
+	users    map[string]map[*conn]struct{} // guarded by mu: by user id, of live sessions
+	draining bool                          // guarded by mu
+	empty    chan struct{}                 // guarded by mu: closed when the last of conns has gone; nil if nobody waits
+}
+
+// wire checks a channel and adds it.
+func (s *core) wire(d *channelDecl) {
+	s.wiringMu.Lock()
+	defer s.wiringMu.Unlock()
+	for _, other := range s.defs {
+		if other.name == d.name {
+			panic(d.wrong("the name is already wired at %s", other.where).text)
+		}
+	}
+	def := d.check(s)
+	if err := register(s.mux, def); err != nil {
+		for _, other := range s.defs {
+			alone := http.NewServeMux()
+			if register(alone, other); register(alone, def) != nil {
+				panic(d.wrong("Route %q matches the same requests as Route %q of channel %q at %s", d.route, other.route, other.name, other.where).text)
+			}
+		}
+		panic(d.wrong("Route %q: %v", d.route, err).text)
+	}
+	s.defs = append(s.defs, def)
+}
+
+// register adds a channel's route to a mux, which panics if it cannot.
+func register(mux *http.ServeMux, def *channelDef) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	mux.Handle(def.route, routeHandler{def})
+	return nil
+}
+
+// pathNames returns the wildcards of a route pattern.
+func pathNames(route string) (map[string]bool, error) {
+	if strings.ContainsAny(route, " \t") {
+		return nil, fmt.Errorf("a route is a path, without a method")
+	}
+	names := make(map[string]bool)
+	for rest := route; ; {
+		_, after, found := strings.Cut(rest, "{")
+		if !found {
+			return names, nil
+		}
+		name, tail, _ := strings.Cut(after, "}")
+		names[strings.TrimSuffix(name, "...")] = true
+		rest = tail
+	}
+}
+
+func (s *core) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+		if len(s.conns) == 0 {
+			close(s.empty)
+		}
+	}
+	empty := s.empty
+	s.mu.Unlock()
+	for _, c := range s.all() {
+		c.drain()
+	}
+	select {
+	case <-empty:
+		if s.ownHub {
+			s.hub.Close()
+		}
+		return nil
+	case <-ctx.Done():
+		for _, c := range s.all() {
+			c.cut(*s.drainClosing())
+		}
+		return ctx.Err()
+	}
+}
+
+func (s *core) drainClosing() *Closing {
+	return &Closing{CloseDraining, fmt.Sprintf("%s 0-%d", CloseDraining, s.drainSpread.Milliseconds())}
+}

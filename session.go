@@ -1,0 +1,151 @@
+package kanava
+
+import (
+	"context"
+	"time"
+)
+
+// Identity is what Kanava wants to know of a session; Options.Identify tells.
+type Identity struct {
+	// UserID names the user. Sessions with the same id are of one user; two
+	// sessions without an id are too.
+	UserID string
+	// Expires is when the session ends by itself; zero is never. Calls are
+	// refused from then on, and after Limits.ExpiryGrace without a new session
+	// the connection is closed with CloseUnauthenticated.
+	Expires time.Time
+	// Permissions are what Allow looks for.
+	Permissions []string
+}
+
+// session is one session of a connection. It does not change.
+type session struct {
+	value any // of the server's session type
+	id    Identity
+}
+
+func (s *session) live() bool {
+	return s.id.Expires.IsZero() || time.Now().Before(s.id.Expires)
+}
+
+// liveSession returns the session, nil where there is none or it has expired.
+func (c *conn) liveSession() *session {
+	if s := c.current.Load(); s != nil && s.live() {
+		return s
+	}
+	return nil
+}
+
+// setSession implements Channel.SetSession.
+func (c *conn) setSession(ctx context.Context, value any) error {
+	c.sessions.Lock()
+	defer c.sessions.Unlock()
+	if c.out.isClosed() {
+		return ErrClosed
+	}
+	next := &session{value, c.core.identify(value)}
+	if !next.live() {
+		return Errorf(CodeUnauthenticated, "the session has expired")
+	}
+	former := c.current.Load()
+	changed := former != nil && former.id.UserID != next.id.UserID
+	if changed && !c.core.allowUserChange {
+		return Errorf(CodePermissionDenied, "this connection belongs to another user")
+	}
+	if c.def.admit != nil {
+		if err := c.def.admit(ctx, c.opening, value); err != nil {
+			return err
+		}
+	}
+	if err := c.core.indexUser(c, former, next); err != nil {
+		return err
+	}
+	lost := c.refused(ctx, next)
+	if changed {
+		lost = append(lost, c.takeSubscriptions(func(s *subscription) bool { return !s.owned })...)
+	}
+	for _, sub := range lost {
+		sub.hub.drop(sub)
+	}
+	c.current.Store(next)
+	c.watchExpiry(next)
+	if changed {
+		c.abortOthers(callOf(ctx))
+	}
+	return nil
+}
+
+// refused takes out the subscriptions that MaySubscribe refuses to s.
+func (c *conn) refused(ctx context.Context, s *session) []*subscription {
+	no := make(map[*subscription]bool)
+	for _, sub := range c.listSubscriptions() {
+		if sub.family != nil && sub.family.may != nil && sub.family.may(ctx, s.value, sub.key) != nil {
+			no[sub] = true
+		}
+	}
+	if len(no) == 0 {
+		return nil
+	}
+	return c.takeSubscriptions(func(sub *subscription) bool { return !no[sub] })
+}
+
+// clearSession implements Channel.ClearSession.
+func (c *conn) clearSession(ctx context.Context) error {
+	c.sessions.Lock()
+	defer c.sessions.Unlock()
+	former := c.current.Load()
+	if former == nil {
+		return nil
+	}
+	for _, sub := range c.takeSubscriptions(func(s *subscription) bool { return !s.owned }) {
+		sub.hub.drop(sub)
+	}
+	c.current.Store(nil)
+	c.watchExpiry(nil)
+	_ = c.core.indexUser(c, former, nil) // leaving is never refused
+	c.abortOthers(callOf(ctx))
+	return nil
+}
+
+// abortOthers ends the calls begun under the former user, but for the one that
+// changed it.
+func (c *conn) abortOthers(but *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for x := c.calls; x != nil; x = x.next {
+		if x != but {
+			x.aborted.set()
+			x.cancel(context.Canceled)
+		}
+	}
+}
+
+// watchExpiry closes the connection some time after s has expired; c.sessions
+// is held.
+func (c *conn) watchExpiry(s *session) {
+	if c.expiry != nil {
+		c.expiry.Stop()
+		c.expiry = nil
+	}
+	if s == nil || s.id.Expires.IsZero() {
+		return
+	}
+	wait := time.Until(s.id.Expires) + c.core.limits.ExpiryGrace
+	c.expiry = time.AfterFunc(wait, func() {
+		if c.current.Load() == s {
+			_ = c.close(context.Background(), CloseUnauthenticated, "session_expired")
+		}
+	})
+}
+
+// endSession forgets timers and the user's place when the connection ends. The
+// session stays readable for OnDisconnect.
+func (c *conn) endSession() {
+	c.sessions.Lock()
+	defer c.sessions.Unlock()
+	if c.expiry != nil {
+		c.expiry.Stop()
+		c.expiry = nil
+	}
+	_ = c.core.indexUser(c, c.current.Load(), nil)
+}

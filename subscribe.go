@@ -1,0 +1,111 @@
+package kanava
+
+import "context"
+
+// This file is a connection as a subscriber of topics.
+
+// subscribe implements sink. The session cannot change while it runs: what
+// MaySubscribe decides holds until the subscription stands.
+func (c *conn) subscribe(ctx context.Context, topic string, f *family, key string, add func(*subscription)) error {
+	c.sessions.RLock()
+	defer c.sessions.RUnlock()
+	if known, err := c.subscribed(topic); known || err != nil {
+		return err
+	}
+	sub := &subscription{topic: topic, to: c, family: f, key: key, free: c.def.public}
+	var value any
+	if s := c.liveSession(); s != nil {
+		value, sub.user, sub.owned = s.value, s.id.UserID, true
+	}
+	if f != nil && f.may != nil {
+		if err := f.may(ctx, value, key); err != nil {
+			return err
+		}
+		sub.free = sub.free || value == nil
+	}
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	switch {
+	case c.gone:
+		return ErrClosed
+	case c.subs[topic] != nil:
+		return nil
+	case len(c.subs) >= c.core.limits.Subscriptions:
+		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.core.limits.Subscriptions)
+	}
+	if c.subs == nil {
+		c.subs = make(map[string]*subscription)
+	}
+	c.subs[topic] = sub
+	add(sub)
+	return nil
+}
+
+func (c *conn) subscribed(topic string) (bool, error) {
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	if c.gone {
+		return false, ErrClosed
+	}
+	return c.subs[topic] != nil, nil
+}
+
+// unsubscribe implements sink.
+func (c *conn) unsubscribe(topic string) *subscription {
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	sub := c.subs[topic]
+	delete(c.subs, topic)
+	return sub
+}
+
+// subscriptions returns those for which keep is false, and takes them out.
+func (c *conn) takeSubscriptions(keep func(*subscription) bool) []*subscription {
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	var out []*subscription
+	for topic, sub := range c.subs {
+		if !keep(sub) {
+			out = append(out, sub)
+			delete(c.subs, topic)
+		}
+	}
+	return out
+}
+
+func (c *conn) listSubscriptions() []*subscription {
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	out := make([]*subscription, 0, len(c.subs))
+	for _, sub := range c.subs {
+		out = append(out, sub)
+	}
+	return out
+}
+
+func (c *conn) leaveHub() {
+	c.subMu.Lock()
+	subs := c.subs
+	c.subs, c.gone = nil, true
+	c.subMu.Unlock()
+	for _, sub := range subs {
+		sub.hub.drop(sub)
+	}
+	c.core.hub.sinks.Delete(c.id)
+}
+
+// deliver implements sink: it queues the event and never waits.
+func (c *conn) deliver(ev *event, sub *subscription) {
+	if !sub.free && c.liveSession() == nil {
+		return
+	}
+	it := outItem{sub: sub}
+	if c.def.send != nil {
+		it.ev = ev
+	} else {
+		it.frame = ev.frame(c.form)
+	}
+	if full, _ := c.out.add(it, c.queueLimit()); full {
+		c.slow()
+	}
+}

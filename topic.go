@@ -1,0 +1,92 @@
+package kanava
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/kanava-go/kanava/internal/typemodel"
+)
+
+// Topic is a family of topics "name:<key>" whose events are of type T. Clients
+// see an event as {"topic":"name:<key>","data":…}.
+type Topic[T any] struct {
+	hub    *EventHub
+	family *family
+	model  *typemodel.Model
+}
+
+// TopicOption is an option of a [Topic].
+type TopicOption func(*family)
+
+// MaySubscribe makes f decide who may subscribe to a key. It runs at each
+// subscription of a channel, with the zero session where nobody has signed in,
+// and again whenever the session changes; its error refuses, or ends, the
+// subscription. Whom it lets in without a session gets events without one.
+func MaySubscribe[Session any](f func(ctx context.Context, s Session, key string) error) TopicOption {
+	return func(t *family) {
+		t.session = reflect.TypeFor[Session]()
+		t.may = func(ctx context.Context, session any, key string) error {
+			s, ok := session.(Session)
+			if !ok && session != nil {
+				return fmt.Errorf("kanava: MaySubscribe of topic %q takes a %T, but the session is a %T", t.name, s, session)
+			}
+			return f(ctx, s, key)
+		}
+	}
+}
+
+// NewTopic makes the topic family name on hub h. The name has no colon. It
+// panics if the name is taken on h or T has no JSON form. Events are shared by
+// all who get them: nobody may change what they point to.
+func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
+	where := callerPlace(0)
+	if h == nil {
+		panic(fmt.Sprintf("kanava: topic %q at %s: the hub is nil", name, where))
+	}
+	if name == "" || strings.Contains(name, ":") || checkTopic(name) != nil {
+		panic(fmt.Sprintf("kanava: topic %q at %s: a name has no colon and no control characters and is not empty", name, where))
+	}
+	m, err := typemodel.Of(reflect.TypeFor[T](), typemodel.Output)
+	if err != nil {
+		panic(fmt.Sprintf("kanava: topic %q at %s: %v", name, where, err))
+	}
+	f := &family{name: name, where: where}
+	for _, o := range opts {
+		o(f)
+	}
+	h.addFamily(f)
+	return &Topic[T]{hub: h, family: f, model: m}
+}
+
+// Subscribe subscribes s to key. See [EventHub.Subscribe] for the errors;
+// that of MaySubscribe is returned as it is.
+func (t *Topic[T]) Subscribe(ctx context.Context, s Subscriber, key string) error {
+	return t.hub.subscribe(ctx, s.sink(), t.name(key), t.family, key)
+}
+
+// Unsubscribe undoes Subscribe. It is not an error if there is no
+// subscription.
+func (t *Topic[T]) Unsubscribe(_ context.Context, s Subscriber, key string) error {
+	t.hub.drop(s.sink().unsubscribe(t.name(key)))
+	return nil
+}
+
+// Publish sends an event to all subscribers of key. See [EventHub.Publish].
+func (t *Topic[T]) Publish(ctx context.Context, key string, e T, opts ...PublishOption) error {
+	ev := &event{topic: t.name(key)}
+	if err := ev.encode(e, t.model); err != nil {
+		return err
+	}
+	return t.hub.publish(ctx, ev, opts)
+}
+
+func (t *Topic[T]) name(key string) string { return t.family.name + ":" + key }
+
+func (t *Topic[T]) declared() declaration {
+	if t == nil || t.hub == nil {
+		return declaration{what: "topic", zero: true}
+	}
+	return declaration{what: "topic", name: t.family.name, hub: t.hub, session: t.family.session}
+}

@@ -1,0 +1,175 @@
+package kanava
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// This file is the seam between the core and the transports: a transport turns
+// bytes into frames and back and owns the socket; it knows no channel. It
+// calls Dispatcher.Open for a client that wants in, tells the Link what the
+// client sends, and writes what the Link's outbox holds when its Peer is
+// woken. Package transporttest has the suite that every transport passes.
+
+// OpenRequest is what a transport knows of a client that wants to open a
+// channel.
+type OpenRequest struct {
+	URL          *url.URL    // path chooses the channel; path and query fill the opening data
+	Host         string      // as the client asked for it
+	Header       http.Header // not kept after Open
+	RemoteAddr   string      // "address:port" of the peer, as net/http reports it
+	Subprotocols []string    // offered by the client, in its order
+	Token        string      // bearer credential, from the Authorization header or a kanava.bearer subprotocol; never logged
+
+	opening any // set by the test kit in place of path, query and header
+}
+
+// Frame is one message on its way to a client. Data is shared by all who
+// receive it: nobody may change it.
+type Frame struct {
+	Data   []byte
+	Binary bool
+}
+
+// Peer is the transport's side of one connection.
+type Peer interface {
+	// Wake says that the Link has news: frames in its outbox, a close, or room
+	// for messages again after Receive returned false. It comes from any
+	// goroutine, also from inside a call of a method of the Link, with locks
+	// held: it must return at once and must not call the Link. What Wake
+	// starts calls Link.Take until that returns nothing. There is one Wake for
+	// each change from nothing to something; none while the transport has not
+	// yet taken everything.
+	Wake()
+}
+
+// Dispatcher is what a transport drives. *Server is the one implementation.
+type Dispatcher interface {
+	// Open finds the channel by req.URL, checks the origin and the limits,
+	// decodes and validates the opening data, and authenticates. An error is
+	// always an *Error with a text for the client; nothing has to be undone
+	// then. It may call the program's own functions, and so may block; ctx
+	// ends them. The context is not kept.
+	Open(ctx context.Context, req *OpenRequest, peer Peer) (*Link, error)
+
+	// Limits returns the limits that transports enforce.
+	Limits() Limits
+}
+
+// Limits bounds what one client can take. The zero value of each field stands
+// for the default in its comment; a negative value is refused by NewServer.
+type Limits struct {
+	Message       int           // bytes of one message from a client; default 64 KiB
+	Depth         int           // nesting of objects and arrays in a message; default 64
+	WaitingCalls  int           // calls of one connection that run or wait; default 32
+	WaitingBytes  int           // bytes of messages that wait, one connection; default 256 KiB
+	Subscriptions int           // topics of one connection; default 128
+	Queue         int           // bytes that wait to be written to one connection; default 1 MiB
+	QueueNoUser   int           // the same while the connection has no session and the channel is not Public; default 64 KiB
+	Event         int           // bytes of one published event; default 64 KiB
+	UserConns     int           // connections of one user on this server; default 64
+	CallTime      time.Duration // context of a function that is not a stream; default 30 s
+	ExpiryGrace   time.Duration // from the expiry of a session to the close; default 25 s
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(p *int, d int) {
+		if *p < 0 {
+			panic("kanava: a limit is negative")
+		}
+		if *p == 0 {
+			*p = d
+		}
+	}
+	def(&l.Message, 64<<10)
+	def(&l.Depth, 64)
+	def(&l.WaitingCalls, 32)
+	def(&l.WaitingBytes, 256<<10)
+	def(&l.Subscriptions, 128)
+	def(&l.Queue, 1<<20)
+	def(&l.QueueNoUser, 64<<10)
+	def(&l.Event, 64<<10)
+	def(&l.UserConns, 64)
+	if l.CallTime < 0 || l.ExpiryGrace < 0 {
+		panic("kanava: a limit is negative")
+	}
+	if l.CallTime == 0 {
+		l.CallTime = 30 * time.Second
+	}
+	if l.ExpiryGrace == 0 {
+		l.ExpiryGrace = 25 * time.Second
+	}
+	return l
+}
+
+// Link is one connection as its transport sees it. Its methods are safe for
+// concurrent use, but a transport calls Receive from one goroutine at a time,
+// and Take from one goroutine at a time.
+type Link struct{ c *conn }
+
+// ID returns the id of the connection. It is not secret.
+func (l *Link) ID() string { return l.c.id }
+
+// Subprotocol returns the subprotocol to tell the client, or "" for none.
+func (l *Link) Subprotocol() string { return l.c.subprotocol }
+
+// Start runs OnConnect. The transport calls it once, when the client has been
+// told that it is connected; it returns at once. Every Link is ended with
+// Disconnect, also one that was never started.
+func (l *Link) Start() { l.c.start() }
+
+// Receive takes one message of the client, in order, and returns at once. It
+// copies what it keeps: data is the caller's again, though it may have been
+// changed. When it returns false the message was taken, but the connection is
+// full: the transport stops reading until Wake and until then it must not
+// blame the client for silence.
+func (l *Link) Receive(data []byte, binary bool) (more bool) { return l.c.receive(data, binary) }
+
+// Full reports whether the transport has to go on waiting after Receive
+// returned false.
+func (l *Link) Full() bool { return l.c.full() }
+
+// Take moves frames from the outbox to the end of batch, at most about
+// maxBytes of them (at least one frame), and returns it. When nothing is left
+// it returns batch as it was, and the next frame wakes the Peer; if the
+// connection is to be closed, closing then tells how: the transport writes
+// that to the client, in place of further frames, and calls Disconnect.
+// Take may run outgoing middleware, so it can block.
+func (l *Link) Take(batch []Frame, maxBytes int) (frames []Frame, closing *Closing) {
+	return l.c.take(batch, maxBytes)
+}
+
+// Closing returns how the connection is to be closed if nothing is to be
+// written before that, and nil otherwise. A transport whose write is blocked
+// looks here now and then: no Wake tells it, and a close for a client that
+// reads too slowly must not wait until it has read.
+func (l *Link) Closing() *Closing {
+	o := &l.c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.head < len(o.items) {
+		return nil
+	}
+	return o.closing
+}
+
+// Closing says how the server ends a connection.
+type Closing struct {
+	Code   CloseCode
+	Reason string // at most 123 bytes of UTF-8
+}
+
+// Disconnect says that the connection has ended: the client left, was lost, or
+// was closed after Take returned a Closing. Code and reason are what OnDisconnect sees. It
+// returns at once; OnDisconnect runs after the running functions have
+// returned. Only the first call counts.
+func (l *Link) Disconnect(code CloseCode, reason string) { l.c.disconnect(code, reason) }
+
+// Done returns a channel that is closed when the connection has ended
+// and OnDisconnect has returned.
+func (l *Link) Done() <-chan struct{} { return l.c.done }
+
+// Ended returns how the connection ended, 0 while it has not.
+func (l *Link) Ended() (CloseCode, string) { return l.c.closed() }

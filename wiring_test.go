@@ -1,0 +1,161 @@
+package kanava_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kanava-go/kanava"
+)
+
+type otherOpen struct{}
+
+// Wrong wiring panics when it is wired, and says where both places are.
+func TestWrongWiring(t *testing.T) {
+	ok := func(context.Context, *line, kanava.None) error { return nil }
+	on := func(name string) route { return kanava.OnDo(name, ok) }
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	for _, tc := range []struct {
+		name string
+		wire func(s *server)
+		want []string
+	}{
+		{"no name", func(s *server) { s.Wire(wiring{Route: "/a"}) }, []string{"Name is empty", "wiring_test.go:"}},
+		{"no route", func(s *server) { s.Wire(wiring{Name: "a"}) }, []string{`channel "a"`, "Route is empty"}},
+		{"bad route", func(s *server) { s.Wire(wiring{Name: "a", Route: "/{"}) }, []string{`Route "/{"`}},
+		{"a method", func(s *server) { s.Wire(wiring{Name: "a", Route: "GET /a"}) }, []string{"without a method"}},
+		{"nil", func(s *server) { s.Wire(nil) }, []string{"nil"}},
+		{"two names", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a"})
+			s.Wire(wiring{Name: "a", Route: "/b"})
+		}, []string{`channel "a" at wiring_test.go:`, "already wired at wiring_test.go:"}},
+		{"two routes", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a/{x}"})
+			s.Wire(wiring{Name: "b", Route: "/a/{y}"})
+		}, []string{`Route "/a/{y}"`, `channel "a" at wiring_test.go:`}},
+		{"two actions", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: by(on("x"), on("x"))}) }, []string{`action "x" at wiring_test.go:`, "already wired at wiring_test.go:"}},
+		{"two keys", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: kanava.By("k", on("x")).By("k", on("y"))})
+		}, []string{`By("k") at wiring_test.go:`, "already wired at wiring_test.go:"}},
+		{"empty key", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: kanava.By("", on("x"))}) }, []string{"empty key"}},
+		{"empty action", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: by(on(""))}) }, []string{"1 to 256 bytes"}},
+		{"zero action", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: by(route{})}) }, []string{"zero value"}},
+		{"plain without By", func(s *server) {
+			_ = kanava.Router[noOpen, account]{}.Plain("x", kanava.PlainDo(func(context.Context, kanava.None) error { return nil }))
+		}, []string{"before any By"}},
+		{"input that is no object", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", func(context.Context, *line, int) error { return nil }))})
+		}, []string{"no JSON object", `action "x" at wiring_test.go:`}},
+		{"input with a type that has no JSON", func(s *server) {
+			type in struct {
+				List []struct{ Wait time.Duration }
+			}
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", func(context.Context, *line, in) error { return nil }))})
+		}, []string{"List[].Wait", "time.Duration"}},
+		{"bad tag", func(s *server) {
+			type in struct {
+				Name string `minLength:"many"`
+			}
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", func(context.Context, *line, in) error { return nil }))})
+		}, []string{"in.Name", "minLength"}},
+		{"output without JSON", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", OnMessage: kanava.Func(func(context.Context, *line, text) (func(), error) { return nil, nil })})
+		}, []string{"OnMessage at wiring_test.go:", "output", "func()"}},
+		{"result with the routing member", func(s *server) {
+			type out struct {
+				Action string `json:"action"`
+			}
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.On("x", func(context.Context, *line, text) (out, error) { return out{}, nil }))})
+		}, []string{`has a member "action"`}},
+		{"result like an event", func(s *server) {
+			type out struct {
+				Topic string `json:"topic"`
+				Data  int    `json:"data"`
+			}
+			s.Wire(wiring{Name: "a", Route: "/a", OnMessage: kanava.Func(func(context.Context, *line, text) (out, error) { return out{}, nil })})
+		}, []string{"take it for an event"}},
+		{"result like an error", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", OnMessage: kanava.Func(func(context.Context, *line, text) (errorFrame, error) { return errorFrame{}, nil })})
+		}, []string{"take it for an error"}},
+		{"path that the route lacks", func(s *server) {
+			type open struct {
+				ID string `path:"id"`
+			}
+			s.Wire(kanava.Wiring[open, account]{Name: "a", Route: "/a/{room}"})
+		}, []string{`path:"id"`, `Route "/a/{room}" has no {id}`}},
+		{"opening data of a cookie", func(s *server) {
+			type open struct {
+				Cookie string `header:"Cookie"`
+			}
+			s.Wire(kanava.Wiring[open, account]{Name: "a", Route: "/a"})
+		}, []string{"open.Cookie", "Authenticate"}},
+		{"public and allow", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.Public(), kanava.Allow("a")))})
+		}, []string{"contradict"}},
+		{"nil middleware", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Middleware: []kanava.Middleware{nil}, Messages: by(on("x"))})
+		}, []string{"middleware is nil"}},
+		{"guard of another channel", func(s *server) {
+			guard := kanava.Guard(func(context.Context, *kanava.Channel[otherOpen, account]) error { return nil })
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.With(guard)))})
+		}, []string{"guard at wiring_test.go:", "otherOpen", "noOpen"}},
+		{"topic of another hub", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{kanava.NewTopic[int](hub, "elsewhere")}})
+		}, []string{`topic "elsewhere"`, "another hub"}},
+		{"zero topic", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{&kanava.Topic[int]{}}})
+		}, []string{"zero topic"}},
+		{"nil topic", func(s *server) {
+			var topic *kanava.Topic[int]
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{topic}})
+		}, []string{"zero topic"}},
+		{"declared twice", func(s *server) {
+			p := kanava.NewPush[int]("p")
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{p, p}})
+		}, []string{`push "p" is declared twice`}},
+		{"hook for another session", func(s *server) {
+			topic := kanava.NewTopic[int](s.EventHub(), "t", kanava.MaySubscribe(func(context.Context, text, string) error { return nil }))
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{topic}})
+		}, []string{"MaySubscribe", "text", "account"}},
+		{"two topics of a name", func(s *server) {
+			kanava.NewTopic[int](s.EventHub(), "t")
+			kanava.NewTopic[string](s.EventHub(), "t")
+		}, []string{`topic "t" at wiring_test.go:`, "already made for this hub at wiring_test.go:"}},
+		{"topic with a colon", func(s *server) { kanava.NewTopic[int](s.EventHub(), "a:b") }, []string{"no colon"}},
+		{"topic without a hub", func(*server) { kanava.NewTopic[int](nil, "t") }, []string{"hub is nil"}},
+		{"topic without JSON", func(s *server) { kanava.NewTopic[chan int](s.EventHub(), "t") }, []string{"chan int"}},
+		{"push without a name", func(*server) { kanava.NewPush[int]("") }, []string{"1 to 256 bytes"}},
+		{"session that is lost as JSON", func(*server) {
+			type session struct {
+				ID    string
+				cache map[string]string
+			}
+			kanava.NewServer(kanava.Options[session]{})
+			_ = session{}.cache
+		}, []string{"NewServer at wiring_test.go:", "session.cache"}},
+		{"negative limit", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Depth: -1}}) }, []string{"negative"}},
+		{"bad origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"example.com"}}) }, []string{"https://app.example.com"}},
+		{"bad union", func(*server) { kanava.OneOf("type", map[string]any{"a": 1}) }, []string{"OneOf at wiring_test.go:"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			defer func() {
+				p := recover()
+				if p == nil {
+					t.Fatal("no panic")
+				}
+				got := fmt.Sprint(p)
+				if !strings.HasPrefix(got, "kanava: ") {
+					t.Errorf("the panic does not say who speaks: %s", got)
+				}
+				for _, want := range tc.want {
+					if !strings.Contains(got, want) {
+						t.Errorf("the panic lacks %q: %s", want, got)
+					}
+				}
+			}()
+			tc.wire(kanava.NewServer(kanava.Options[account]{}))
+		})
+	}
+}
