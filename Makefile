@@ -19,11 +19,11 @@ help: ## Print this list
 
 .PHONY: test
 test: ## Test every module; needs nothing but Go (TESTFLAGS='-v -run X')
-	$(GO) test $(TESTFLAGS) work
+	$(strip $(GO) test $(TESTFLAGS) work)
 
 .PHONY: race
 race: ## The tests under the race detector, shuffled; needs a C compiler
-	$(GO) test -race -shuffle=on $(TESTFLAGS) work
+	$(strip $(GO) test -race -shuffle=on $(TESTFLAGS) work)
 
 .PHONY: vet
 vet: ## go vet for every module
