@@ -53,8 +53,9 @@ build-alone: ## Every module builds with GOWORK=off, as its users get it, and is
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
-	@set -e; for pkg in $$($(GO) list work); do \
-		for name in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' | grep -e '$(FUZZ)' || true); do \
+	@set -e; pkgs=$$($(GO) list work); for pkg in $$pkgs; do \
+		names=$$($(GO) test -list '^Fuzz' "$$pkg"); \
+		for name in $$(echo "$$names" | grep '^Fuzz' | grep -e '$(FUZZ)'); do \
 			echo "fuzz $$pkg $$name for $(FUZZTIME)"; \
 			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
 		done; \
