@@ -8,6 +8,6 @@ func init() {
 		c := link.(*Link).c
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.phase != phaseConnecting && c.running == 0 && !c.working && len(c.waiting) == 0 && c.out.isEmpty()
+		return c.phase != phaseConnecting && c.running == 0 && !c.working && c.waiting.len() == 0 && c.out.isEmpty()
 	}
 }

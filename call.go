@@ -13,6 +13,7 @@ type call struct {
 	ctx    context.Context // the call itself, or what the Observer made of it
 	ended  func(Code)      // of the Observer; may be nil
 	stream *streamEnd      // of stream functions
+	m      message         // what it answers; empty for lifecycle functions
 
 	// Guarded by conn.mu.
 	next, prev *call
@@ -53,8 +54,8 @@ func SessionFrom[Session any](ctx context.Context) (Session, bool) {
 }
 
 // newCall makes a call of a that is not yet begun.
-func (c *conn) newCall(a *action) *call {
-	x := &call{c: c, a: a}
+func (c *conn) newCall(a *action, m message) *call {
+	x := &call{c: c, a: a, m: m}
 	if a.timeout > 0 {
 		x.end = time.Now().Add(a.timeout)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava/internal/form"
+	"github.com/kanava-go/kanava/internal/jsonscan"
 )
 
 // conn is one connection: the engine behind Channel and Link. It owns no
@@ -37,18 +38,18 @@ type conn struct {
 	gone  bool                     // guarded by subMu: no more subscriptions
 
 	mu        sync.Mutex
-	phase     phase     // guarded by mu, as is all that follows
-	started   bool      // OnConnect has run or did not have to
-	waiting   []message // in the order of arrival
-	bytes     int       // of waiting
-	working   bool      // a goroutine works waiting off
-	calls     *call     // the running ones
-	running   int       // their number
-	ordered   *call     // the one whose turn it is
-	blocked   bool      // Receive returned false and Wake has not come
-	closing   *Closing  // Close was called
-	holders   int       // running calls that the close waits for
-	draining  bool      // no new messages; closes when idle
+	phase     phase // guarded by mu, as is all that follows
+	started   bool  // OnConnect has run or did not have to
+	waiting   fifo[message]
+	bytes     int      // of waiting
+	working   bool     // a goroutine works waiting off
+	calls     *call    // the running ones
+	running   int      // their number
+	ordered   *call    // the one whose turn it is
+	blocked   bool     // Receive returned false and Wake has not come
+	closing   *Closing // Close was called
+	holders   int      // running calls that the close waits for
+	draining  bool     // no new messages; closes when idle
 	closeWait *time.Timer
 	ended     Closing // how it ended, once phase is phaseEnded
 }
@@ -67,18 +68,25 @@ const (
 // message is one message that waits for its turn.
 type message struct {
 	data   []byte
-	pooled *[]byte // where data came from; nil if it did not
+	room   *messageRoom // where data lies; nil if it belongs to the function
 	binary bool
 }
 
-var messagePool = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+// messageRoom is the memory of a text message while it waits and is scanned.
+type messageRoom struct {
+	data  []byte
+	found []jsonscan.Member
+}
 
+var messagePool = sync.Pool{New: func() any { return &messageRoom{data: make([]byte, 0, 512)} }}
+
+// release gives the memory back; nothing may refer to data any more.
 func (m *message) release() {
-	if m.pooled != nil && cap(m.data) <= 16<<10 {
-		*m.pooled = m.data[:0]
-		messagePool.Put(m.pooled)
+	if m.room != nil && cap(m.data) <= 16<<10 {
+		m.room.data = m.data[:0]
+		messagePool.Put(m.room)
 	}
-	m.data, m.pooled = nil, nil
+	m.data, m.room = nil, nil
 }
 
 // flushTime bounds how long a close waits for functions to return.
@@ -125,7 +133,7 @@ func (c *conn) start() {
 		return
 	}
 	c.phase = phaseOpen
-	if len(c.waiting) > 0 {
+	if c.waiting.len() > 0 {
 		c.working = true
 		go c.work(false)
 	}
@@ -141,8 +149,8 @@ func (c *conn) receive(data []byte, binary bool) bool {
 	if binary {
 		m.data = append([]byte{}, data...) // OnBinary owns it
 	} else {
-		m.pooled = messagePool.Get().(*[]byte)
-		m.data = append((*m.pooled)[:0], data...)
+		m.room = messagePool.Get().(*messageRoom)
+		m.data = append(m.room.data[:0], data...)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +163,7 @@ func (c *conn) receive(data []byte, binary bool) bool {
 		c.sendError(form.Route{}, Errorf(CodeUnavailable, "the server is shutting down"))
 		return true
 	}
-	c.waiting = append(c.waiting, m)
+	c.waiting.push(m)
 	c.bytes += len(m.data)
 	if c.phase == phaseOpen && !c.working {
 		c.working = true
@@ -173,7 +181,7 @@ func (c *conn) full() bool {
 
 func (c *conn) isFull() bool {
 	l := &c.core.limits
-	return c.phase < phaseClosing && (c.running+len(c.waiting) >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
+	return c.phase < phaseClosing && (c.running+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
 }
 
 // resume wakes the transport if it stopped reading and there is room again.
@@ -211,25 +219,20 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	if c.phase == phaseConnecting { // only after a Goexit in OnConnect
 		c.phase = phaseOpen
 	}
-	if c.phase != phaseOpen || len(c.waiting) == 0 {
+	if c.phase != phaseOpen || c.waiting.len() == 0 {
 		c.working = false
 		c.settle()
 		return m, false
 	}
-	m = c.waiting[0]
-	c.waiting[0] = message{}
-	c.waiting = c.waiting[1:]
-	if len(c.waiting) == 0 {
-		c.waiting = nil
-	}
+	m = c.waiting.pop()
 	c.bytes -= len(m.data)
 	return m, true
 }
 
 func (c *conn) connect() {
-	x := c.newCall(c.def.onConnect)
+	x := c.newCall(c.def.onConnect, message{})
 	if c.begin(x, true) {
-		x.run(message{})
+		x.run()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -323,10 +326,11 @@ func (c *conn) disconnect(code CloseCode, reason string) {
 
 // discard drops the messages that wait; c.mu is held.
 func (c *conn) discard() {
-	for i := range c.waiting {
-		c.waiting[i].release()
+	for c.waiting.len() > 0 {
+		m := c.waiting.pop()
+		m.release()
 	}
-	c.waiting, c.bytes = nil, 0
+	c.bytes = 0
 }
 
 // settle does what waits for calls to end; c.mu is held. It is called whenever
@@ -342,7 +346,7 @@ func (c *conn) settle() {
 		go c.farewell(c.started)
 	case c.phase == phaseClosing && c.holders == 0:
 		c.out.close(*c.closing, false)
-	case c.phase < phaseClosing && c.draining && idle && len(c.waiting) == 0:
+	case c.phase < phaseClosing && c.draining && idle && c.waiting.len() == 0:
 		c.phase = phaseClosing
 		c.closing = c.core.drainClosing()
 		c.out.close(*c.closing, false)
@@ -355,9 +359,9 @@ func (c *conn) farewell(started bool) {
 	defer c.bury()
 	c.endSession()
 	if a := c.def.onDisc; started && a != nil && !(a.needsSession && c.liveSession() == nil) {
-		x := c.newCall(a)
+		x := c.newCall(a, message{})
 		c.begin(x, true)
-		x.run(message{})
+		x.run()
 	}
 }
 

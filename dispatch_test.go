@@ -332,7 +332,10 @@ func TestContextEndsWithTheCall(t *testing.T) {
 	stream := make(chan *kanava.Stream[int], 1)
 	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, Messages: by(
 		kanava.OnDo("keep", func(ctx context.Context, _ *line, _ kanava.None) error { kept <- ctx; return nil }),
-		kanava.OnStream("stream", func(_ context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error { stream <- out; return nil }),
+		kanava.OnStream("stream", func(_ context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error {
+			stream <- out
+			return nil
+		}),
 	)})
 	c := kanavatest.Dial(t, srv, "/test")
 	do(t, c, `{"action":"keep"}`, "keep")

@@ -44,7 +44,7 @@ func (ev *event) encode(payload any, m *typemodel.Model) (err error) {
 		}
 		defer func() { ev.value = jsontext.Value(ev.data) }()
 	}
-	ev.data, err = m.Append(nil, payload)
+	ev.data, err = encoded(func(buf []byte) ([]byte, error) { return m.Append(buf, payload) })
 	return err
 }
 

@@ -41,7 +41,9 @@ func TestMiddlewareStandsAroundEveryFunction(t *testing.T) {
 		OnDisconnect: kanava.DisconnectFunc(func(context.Context, *line) error { return nil }),
 		OnBinary:     kanava.BinaryFunc(func(_ context.Context, _ *line, p []byte) ([]byte, error) { return p, nil }),
 		Messages: by(kanava.On("echo", echo, kanava.With(note("function"), shout)),
-			kanava.OnStream("stream", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error { return out.Send(ctx, 1) }))})
+			kanava.OnStream("stream", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error {
+				return out.Send(ctx, 1)
+			}))})
 	c := kanavatest.Dial(t, srv, "/test")
 	c.SendText(`{"action":"echo","message":"hi"}`)
 	c.Expect(`{"message":"HI!","action":"echo"}`)
@@ -133,7 +135,9 @@ func TestOutgoingSeesEveryPayload(t *testing.T) {
 		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *line) (text, error) {
 			return text{"secret welcome"}, topic.Subscribe(ctx, ch, "x")
 		}),
-		OnBinary: kanava.BinaryFunc(func(ctx context.Context, ch *line, p []byte) ([]byte, error) { return p, ch.SendBinary(ctx, []byte("pushed")) }),
+		OnBinary: kanava.BinaryFunc(func(ctx context.Context, ch *line, p []byte) ([]byte, error) {
+			return p, ch.SendBinary(ctx, []byte("pushed"))
+		}),
 		Messages: by(kanava.On("echo", echo),
 			kanava.OnDo("push", func(ctx context.Context, ch *line, in text) error { return push.Send(ctx, ch, in) }),
 			kanava.OnDo("publish", func(ctx context.Context, _ *line, in text) error { return topic.Publish(ctx, "x", in) }),

@@ -11,9 +11,8 @@ type outbox struct {
 	wake func() // the transport's Peer.Wake; called with mu held
 
 	mu      sync.Mutex
-	items   []outItem     // guarded by mu; items[head:] wait
-	head    int           // guarded by mu
-	bytes   int           // guarded by mu: of items[head:]
+	items   fifo[outItem] // guarded by mu
+	bytes   int           // guarded by mu: of items
 	awake   bool          // guarded by mu: the transport knows that there is something
 	closing *Closing      // guarded by mu: comes after the last item; nothing is added
 	room    chan struct{} // guarded by mu: closed when there is room; nil while nobody waits
@@ -41,7 +40,7 @@ func (o *outbox) add(it outItem, limit int) (full, closed bool) {
 	switch {
 	case o.closing != nil:
 		return false, true
-	case o.head < len(o.items) && o.bytes+it.size() > limit:
+	case o.items.len() > 0 && o.bytes+it.size() > limit:
 		return true, false
 	}
 	o.push(it)
@@ -49,7 +48,7 @@ func (o *outbox) add(it outItem, limit int) (full, closed bool) {
 }
 
 func (o *outbox) push(it outItem) {
-	o.items = append(o.items, it)
+	o.items.push(it)
 	o.bytes += it.size()
 	o.rouse()
 }
@@ -70,7 +69,7 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int) error {
 			o.mu.Unlock()
 			return ErrClosed
 		}
-		if o.head == len(o.items) || o.bytes+it.size() <= limit {
+		if o.items.len() == 0 || o.bytes+it.size() <= limit {
 			o.push(it)
 			o.mu.Unlock()
 			return nil
@@ -95,28 +94,18 @@ func (o *outbox) take(batch []outItem, maxBytes int) ([]outItem, *Closing) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := 0
-	for o.head < len(o.items) {
-		it := &o.items[o.head]
-		if n > 0 && n+it.size() > maxBytes {
+	for o.items.len() > 0 {
+		size := o.items.first().size()
+		if n > 0 && n+size > maxBytes {
 			break
 		}
-		n += it.size()
-		batch = append(batch, *it)
-		*it = outItem{}
-		o.head++
+		n += size
+		batch = append(batch, o.items.pop())
 	}
 	o.bytes -= n
 	if n > 0 && o.room != nil {
 		close(o.room)
 		o.room = nil
-	}
-	if o.head == len(o.items) {
-		// An idle connection keeps next to no memory for its queue.
-		if o.head = 0; cap(o.items) <= 4 {
-			o.items = o.items[:0]
-		} else {
-			o.items = nil
-		}
 	}
 	if len(batch) == 0 {
 		o.awake = false
@@ -131,7 +120,7 @@ func (o *outbox) close(closing Closing, discard bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if discard {
-		o.items, o.head, o.bytes = nil, 0, 0
+		o.items, o.bytes = fifo[outItem]{}, 0
 	}
 	if o.closing != nil {
 		return
@@ -153,5 +142,15 @@ func (o *outbox) isClosed() bool {
 func (o *outbox) isEmpty() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.head == len(o.items)
+	return o.items.len() == 0
+}
+
+// closingNow returns what closes the connection if nothing waits before it.
+func (o *outbox) closingNow() *Closing {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.items.len() > 0 {
+		return nil
+	}
+	return o.closing
 }

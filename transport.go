@@ -145,15 +145,7 @@ func (l *Link) Take(batch []Frame, maxBytes int) (frames []Frame, closing *Closi
 // written before that, and nil otherwise. A transport whose write is blocked
 // looks here now and then: no Wake tells it, and a close for a client that
 // reads too slowly must not wait until it has read.
-func (l *Link) Closing() *Closing {
-	o := &l.c.out
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.head < len(o.items) {
-		return nil
-	}
-	return o.closing
-}
+func (l *Link) Closing() *Closing { return l.c.out.closingNow() }
 
 // Closing says how the server ends a connection.
 type Closing struct {
@@ -162,9 +154,9 @@ type Closing struct {
 }
 
 // Disconnect says that the connection has ended: the client left, was lost, or
-// was closed after Take returned a Closing. Code and reason are what OnDisconnect sees. It
-// returns at once; OnDisconnect runs after the running functions have
-// returned. Only the first call counts.
+// was closed after Take returned a Closing. Code and reason are what
+// OnDisconnect sees. It returns at once; OnDisconnect runs after the running
+// functions have returned. Only the first call counts.
 func (l *Link) Disconnect(code CloseCode, reason string) { l.c.disconnect(code, reason) }
 
 // Done returns a channel that is closed when the connection has ended

@@ -1,0 +1,5 @@
+//go:build !race
+
+package kanava_test
+
+const raceEnabled = false

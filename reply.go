@@ -1,0 +1,231 @@
+package kanava
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/kanava-go/kanava/internal/form"
+	"github.com/kanava-go/kanava/internal/typemodel"
+)
+
+// This file is the way out: what functions return, push and stream becomes
+// frames in the outbox.
+
+// answer sends the result of a call, or its error.
+func (x *call) answer(out any, err error) {
+	code := Code("")
+	defer func() {
+		if x.ended != nil {
+			x.ended(code)
+		}
+	}()
+	if x.aborted.isSet() {
+		out, err = nil, Errorf(CodeAborted, "another user signed in, or the user signed out")
+	}
+	if err == nil {
+		err = x.sendResult(out)
+	}
+	if err == nil {
+		return
+	}
+	e := x.toError(err)
+	if e == nil {
+		return
+	}
+	code = e.Code
+	if x.a.kind == KindDisconnect {
+		return
+	}
+	x.c.sendError(x.a.route, e)
+	if x.a.kind == KindConnect {
+		closing := closeFor(e)
+		_ = x.c.close(x, closing, closing.String())
+	}
+}
+
+// sendResult encodes and queues what the function returned.
+func (x *call) sendResult(out any) (err error) {
+	a, c := x.a, x.c
+	defer func() {
+		if p := recover(); p != nil { // a MarshalJSON method, or outgoing middleware
+			err = x.panicked(p)
+		}
+	}()
+	var buf []byte
+	switch {
+	case a.kind == KindDisconnect:
+		return nil
+	case a.stream || a.fn.out == nil && out == nil: // the end of a stream, or a function without a result
+		if a.route.Action == "" {
+			return nil
+		}
+		buf = c.form.EndReply(c.form.BeginReply(nil, a.route), 0, a.route)
+	default:
+		if c.def.send != nil {
+			p := &Payload{Kind: a.kind, Action: a.name, Value: out}
+			if ok, err := c.outgoing(x.ctx, p); !ok {
+				return err
+			}
+			out = p.Value
+		}
+		if b, ok := out.([]byte); ok && a.kind == KindBinary {
+			return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
+		}
+		if buf, err = c.encodeResult(a, out); err != nil {
+			return err
+		}
+	}
+	return c.queue(outItem{frame: Frame{Data: buf}})
+}
+
+func (c *conn) encodeResult(a *action, v any) ([]byte, error) {
+	route := a.route
+	if reflect.TypeOf(v) != a.fn.out { // middleware put something else in its place
+		route.Dynamic = true
+	}
+	if a.kind == KindConnect {
+		return c.encodePush("", a.fn.out, a.out, v)
+	}
+	return encoded(func(buf []byte) ([]byte, error) {
+		buf = c.form.BeginReply(buf, route)
+		from := len(buf)
+		buf, err := appendValue(buf, a.fn.out, a.out, v)
+		if err != nil {
+			return buf, err
+		}
+		return c.form.EndReply(buf, from, route), nil
+	})
+}
+
+func (c *conn) encodePush(name string, t reflect.Type, m *typemodel.Model, v any) ([]byte, error) {
+	return encoded(func(buf []byte) ([]byte, error) {
+		buf, err := appendValue(c.form.BeginPush(buf, name), t, m, v)
+		if err != nil {
+			return buf, err
+		}
+		return c.form.EndPush(buf), nil
+	})
+}
+
+// scratch is where frames are encoded: they are kept in exactly the memory
+// they need.
+var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
+
+// encoded returns what write appends to an empty buffer.
+func encoded(write func(buf []byte) ([]byte, error)) ([]byte, error) {
+	room := scratch.Get().(*[]byte)
+	defer scratch.Put(room)
+	buf, err := write((*room)[:0])
+	if cap(buf) <= 64<<10 {
+		*room = buf
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return bytes.Clone(buf), nil
+}
+
+// appendValue appends v as JSON, by the model m if v is of its type t, or an
+// implementation of it.
+func appendValue(dst []byte, t reflect.Type, m *typemodel.Model, v any) ([]byte, error) {
+	if v == nil {
+		return append(dst, "null"...), nil
+	}
+	if vt := reflect.TypeOf(v); m == nil || vt != t && (t.Kind() != reflect.Interface || !vt.Implements(t)) {
+		var err error
+		if m, err = modelFor(v); err != nil {
+			return nil, err
+		}
+	}
+	return m.Append(dst, v)
+}
+
+// outgoing runs the outgoing middleware; it reports false if the payload is
+// dropped.
+func (c *conn) outgoing(ctx context.Context, p *Payload) (bool, error) {
+	if c.def.send == nil {
+		return true, nil
+	}
+	p.Conn, p.Channel = c.ch, c.def.name
+	err := c.def.send(ctx, p)
+	return p.passed && err == nil, err
+}
+
+// queue adds a frame to the outbox; a full one ends the connection.
+func (c *conn) queue(it outItem) error {
+	full, closed := c.out.add(it, c.queueLimit())
+	switch {
+	case full:
+		c.slow()
+		return ErrClosed
+	case closed:
+		return ErrClosed
+	}
+	return nil
+}
+
+func (c *conn) queueLimit() int {
+	if c.def.public || c.current.Load() != nil {
+		return c.core.limits.Queue
+	}
+	return c.core.limits.QueueNoUser
+}
+
+// push sends a value outside of any call. The model is nil where the value is
+// bytes.
+func (c *conn) push(ctx context.Context, p *Payload, m *typemodel.Model) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.out.isClosed() {
+		return ErrClosed
+	}
+	t := reflect.TypeOf(p.Value)
+	if ok, err := c.outgoing(ctx, p); !ok {
+		return err
+	}
+	if b, ok := p.Value.([]byte); ok && m == nil {
+		return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
+	}
+	buf, err := c.encodePush(p.Action, t, m, p.Value)
+	if err != nil {
+		return err
+	}
+	return c.queue(outItem{frame: Frame{Data: buf}})
+}
+
+// sendItem sends one value of a stream as soon as there is room.
+func (x *call) sendItem(ctx context.Context, v any) error {
+	c, a := x.c, x.a
+	if x.aborted.isSet() {
+		return Errorf(CodeAborted, "another user signed in, or the user signed out")
+	}
+	p := &Payload{Kind: KindItem, Action: a.name, Value: v}
+	if ok, err := c.outgoing(ctx, p); !ok {
+		return err
+	}
+	buf, err := encoded(func(buf []byte) ([]byte, error) {
+		buf, err := appendValue(c.form.BeginItem(buf, a.route), a.fn.out, a.out, p.Value)
+		if err != nil {
+			return buf, err
+		}
+		return c.form.EndItem(buf), nil
+	})
+	if err != nil {
+		return err
+	}
+	// Half of the queue is left to replies and events.
+	return c.out.addWhenRoom(ctx, outItem{frame: Frame{Data: buf}}, c.queueLimit()/2)
+}
+
+func (c *conn) sendError(route form.Route, e *Error) {
+	fe := form.Error{Code: string(e.Code), Message: e.Message, RetryAfter: e.RetryAfter.Milliseconds()}
+	for _, d := range e.Details {
+		fe.Details = append(fe.Details, form.Detail(d))
+	}
+	_ = c.queue(outItem{frame: Frame{Data: c.form.Error(nil, route, fe)}})
+}
+
