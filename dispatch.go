@@ -228,4 +228,3 @@ func invalidByProgram(err error) error {
 	}
 	return &c
 }
-

@@ -228,4 +228,3 @@ func (c *conn) sendError(route form.Route, e *Error) {
 	}
 	_ = c.queue(outItem{frame: Frame{Data: c.form.Error(nil, route, fe)}})
 }
-

@@ -21,7 +21,7 @@ func NewChannel[Open, Session any](tb testing.TB, open Open, s *Session) *kanava
 	tb.Helper()
 	opened := make(chan *kanava.Channel[Open, Session], 1)
 	srv := kanava.NewServer(kanava.Options[Session]{
-		Authenticate: func(context.Context, *kanava.OpenRequest) (*Session, error) { return s, nil },
+		Authenticate:    func(context.Context, *kanava.OpenRequest) (*Session, error) { return s, nil },
 		AllowUserChange: true,
 	})
 	srv.Wire(kanava.Wiring[Open, Session]{

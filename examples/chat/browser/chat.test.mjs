@@ -108,7 +108,7 @@ class Person {
   /** Opens a room in a browser of its own; whatever the page complains of fails the test. */
   static async open(t, room, { refusals = false, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(Number(process.env.WAIT ?? 20_000));
     await context.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
     });
@@ -282,6 +282,19 @@ test("rooms are apart, have addresses, and keep their text", async (t) => {
   await alice.page.getByLabel("Join or create a room").fill("x".repeat(65));
   await alice.page.keyboard.press("Enter");
   assert.match(await alice.shows("#join .fault"), /1 to 64/);
+});
+
+test("a room the server refuses is explained, and not tried again and again", async (t) => {
+  const alice = await Person.open(t, newRoom());
+  await alice.page.getByLabel("Join or create a room").fill("😀".repeat(64)); // few characters, many bytes
+  await alice.page.keyboard.press("Enter");
+  await alice.state("stopped");
+  assert.match(await alice.shows("#notice"), /did not accept.*4400/s);
+  await alice.sees("The server reports", ".note.bad");
+  assert.equal(await alice.shows("#state"), "Not connected");
+  await alice.page.getByRole("link", { name: "general" }).click();
+  await alice.sees("Welcome to general!", ".intro");
+  assert.equal(await alice.shows("#state"), "Online, signed out");
 });
 
 test("a job shows its steps and its result", async (t) => {

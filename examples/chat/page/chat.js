@@ -237,7 +237,7 @@ function renderConnection() {
   set($("state-text"), texts[name]);
   $("notice").hidden = !code;
   if (!code) return;
-  set($("notice-text"), name === "stopped" ? words : `${words} What you write stays here.`);
+  set($("notice-text"), words);
   set($("notice-code"), `code ${code}${reason ? `, ${reason}` : ""}`);
   set($("try-now"), name === "stopped" ? "Connect" : "Try now");
   $("try-now").disabled = name === "connecting";
@@ -401,7 +401,8 @@ async function runJob(jobId, started) {
     card?.end();
   } catch (error) {
     if (!card) throw error;
-    card.fail(error.unknown ? "The connection was lost before the job ended, so how it went is unknown." : reasonOf(error));
+    if (error.unknown) card.fail("Outcome unknown", "The connection was lost before the job ended.");
+    else card.fail("Failed", reasonOf(error));
   } finally {
     running = false;
     renderReadiness();
@@ -437,10 +438,10 @@ class JobCard {
     if (!this.#done) this.#finish("done", "Ended");
   }
 
-  fail(reason) {
-    this.#finish("broken", "Stopped");
+  fail(state, reason) {
+    this.#finish("broken", state);
     this.node.append(el("p", { className: "outcome", textContent: reason }));
-    speak(`Job ${this.#jobId} stopped. ${reason}`);
+    speak(`Job ${this.#jobId}: ${state}. ${reason}`);
   }
 
   #close(className) {
