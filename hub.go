@@ -129,7 +129,7 @@ func (h *EventHub) Subscribe(ctx context.Context, topic, subscriberID string) er
 // subscription, or no such subscriber.
 func (h *EventHub) Unsubscribe(_ context.Context, topic, subscriberID string) error {
 	if s, ok := h.sinks.Load(subscriberID); ok {
-		h.drop(s.(sink).unsubscribe(topic))
+		s.(sink).unsubscribe(topic).drop()
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func (h *EventHub) add(sub *subscription) {
 }
 
 // drop takes a subscription out; nil is nothing to do.
-func (h *EventHub) drop(sub *subscription) {
+func (sub *subscription) drop() {
 	if sub == nil {
 		return
 	}

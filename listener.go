@@ -78,7 +78,7 @@ func (l *Listener) end(err error) {
 	close(l.done)
 	l.hub.sinks.Delete(l.id)
 	for _, s := range subs {
-		l.hub.drop(s)
+		s.drop()
 	}
 }
 

@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -36,8 +37,29 @@ func (c *conn) liveSession() *session {
 	return nil
 }
 
-// setSession implements Channel.SetSession.
+// hookKey marks the context of Admit and MaySubscribe.
+type hookKey struct{}
+
+// hooked returns the context for Admit and MaySubscribe. They run while the
+// session is held still: from inside of them it cannot be changed, nor a
+// subscription made, and trying that is an error instead of a deadlock.
+func hooked(ctx context.Context, c *conn) context.Context {
+	return context.WithValue(ctx, hookKey{}, c)
+}
+
+func (c *conn) checkHook(ctx context.Context) error {
+	if ctx.Value(hookKey{}) == c {
+		return errors.New("kanava: Admit and MaySubscribe cannot change the session or make subscriptions")
+	}
+	return nil
+}
+
+// setSession implements Channel.SetSession. Everything that the program or a
+// limit decides comes first: after that nothing fails.
 func (c *conn) setSession(ctx context.Context, value any) error {
+	if err := c.checkHook(ctx); err != nil {
+		return err
+	}
 	c.sessions.Lock()
 	defer c.sessions.Unlock()
 	if c.out.isClosed() {
@@ -53,20 +75,15 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 		return Errorf(CodePermissionDenied, "this connection belongs to another user")
 	}
 	if c.def.admit != nil {
-		if err := c.def.admit(ctx, c.opening, value); err != nil {
+		if err := c.def.admit(hooked(ctx, c), c.opening, value); err != nil {
 			return err
 		}
 	}
+	refused := c.refused(ctx, next)
 	if err := c.core.indexUser(c, former, next); err != nil {
 		return err
 	}
-	lost := c.refused(ctx, next)
-	if changed {
-		lost = append(lost, c.takeSubscriptions(func(s *subscription) bool { return !s.owned })...)
-	}
-	for _, sub := range lost {
-		sub.hub.drop(sub)
-	}
+	c.dropSubscriptions(func(sub *subscription) bool { return refused[sub] || changed && sub.owned })
 	c.current.Store(next)
 	c.watchExpiry(next)
 	if changed {
@@ -75,31 +92,33 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 	return nil
 }
 
-// refused takes out the subscriptions that MaySubscribe refuses to s.
-func (c *conn) refused(ctx context.Context, s *session) []*subscription {
-	no := make(map[*subscription]bool)
+// refused returns the subscriptions that MaySubscribe refuses to s.
+func (c *conn) refused(ctx context.Context, s *session) map[*subscription]bool {
+	var no map[*subscription]bool
 	for _, sub := range c.listSubscriptions() {
-		if sub.family != nil && sub.family.may != nil && sub.family.may(ctx, s.value, sub.key) != nil {
-			no[sub] = true
+		if sub.family == nil || sub.family.may == nil || sub.family.may(hooked(ctx, c), s.value, sub.key) == nil {
+			continue
 		}
+		if no == nil {
+			no = make(map[*subscription]bool)
+		}
+		no[sub] = true
 	}
-	if len(no) == 0 {
-		return nil
-	}
-	return c.takeSubscriptions(func(sub *subscription) bool { return !no[sub] })
+	return no
 }
 
 // clearSession implements Channel.ClearSession.
 func (c *conn) clearSession(ctx context.Context) error {
+	if err := c.checkHook(ctx); err != nil {
+		return err
+	}
 	c.sessions.Lock()
 	defer c.sessions.Unlock()
 	former := c.current.Load()
 	if former == nil {
 		return nil
 	}
-	for _, sub := range c.takeSubscriptions(func(s *subscription) bool { return !s.owned }) {
-		sub.hub.drop(sub)
-	}
+	c.dropSubscriptions(func(sub *subscription) bool { return sub.owned })
 	c.current.Store(nil)
 	c.watchExpiry(nil)
 	_ = c.core.indexUser(c, former, nil) // leaving is never refused

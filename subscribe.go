@@ -7,6 +7,9 @@ import "context"
 // subscribe implements sink. The session cannot change while it runs: what
 // MaySubscribe decides holds until the subscription stands.
 func (c *conn) subscribe(ctx context.Context, topic string, f *family, key string, add func(*subscription)) error {
+	if err := c.checkHook(ctx); err != nil {
+		return err
+	}
 	c.sessions.RLock()
 	defer c.sessions.RUnlock()
 	if known, err := c.subscribed(topic); known || err != nil {
@@ -18,7 +21,7 @@ func (c *conn) subscribe(ctx context.Context, topic string, f *family, key strin
 		value, sub.user, sub.owned = s.value, s.id.UserID, true
 	}
 	if f != nil && f.may != nil {
-		if err := f.may(ctx, value, key); err != nil {
+		if err := f.may(hooked(ctx, c), value, key); err != nil {
 			return err
 		}
 		sub.free = sub.free || value == nil
@@ -59,18 +62,13 @@ func (c *conn) unsubscribe(topic string) *subscription {
 	return sub
 }
 
-// subscriptions returns those for which keep is false, and takes them out.
-func (c *conn) takeSubscriptions(keep func(*subscription) bool) []*subscription {
-	c.subMu.Lock()
-	defer c.subMu.Unlock()
-	var out []*subscription
-	for topic, sub := range c.subs {
-		if !keep(sub) {
-			out = append(out, sub)
-			delete(c.subs, topic)
+// dropSubscriptions ends those for which end is true.
+func (c *conn) dropSubscriptions(end func(*subscription) bool) {
+	for _, sub := range c.listSubscriptions() {
+		if end(sub) {
+			c.unsubscribe(sub.topic).drop()
 		}
 	}
-	return out
 }
 
 func (c *conn) listSubscriptions() []*subscription {
@@ -89,7 +87,7 @@ func (c *conn) leaveHub() {
 	c.subs, c.gone = nil, true
 	c.subMu.Unlock()
 	for _, sub := range subs {
-		sub.hub.drop(sub)
+		sub.drop()
 	}
 	c.core.hub.sinks.Delete(c.id)
 }

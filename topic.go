@@ -69,7 +69,7 @@ func (t *Topic[T]) Subscribe(ctx context.Context, s Subscriber, key string) erro
 // Unsubscribe undoes Subscribe. It is not an error if there is no
 // subscription.
 func (t *Topic[T]) Unsubscribe(_ context.Context, s Subscriber, key string) error {
-	t.hub.drop(s.sink().unsubscribe(t.name(key)))
+	s.sink().unsubscribe(t.name(key)).drop()
 	return nil
 }
 
