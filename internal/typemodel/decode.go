@@ -1,0 +1,65 @@
+package typemodel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Decode checks raw and decodes it into the value that into points to, which
+// must be a zero value of the model's type. raw must have passed jsonscan.Scan;
+// it may have white space where a member was blanked. The decoded value shares
+// nothing with raw.
+//
+// It returns every fault of raw, in the order of the input; missing members come
+// at the end of their object. Then what into points to is unspecified. If there
+// is none it calls the Validate methods of the value and its parts, inner ones
+// first, and returns the first error as a *ValidateError.
+func (m *Model) Decode(ctx context.Context, raw []byte, into any) ([]Fault, error) {
+	if faults := findFaults(m.root, raw); faults != nil {
+		return faults, nil
+	}
+	return m.decodeChecked(ctx, raw, into)
+}
+
+// decodeChecked decodes what the walker has found no fault in.
+func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Fault, error) {
+	if err := json.Unmarshal(raw, into, m.decoding); err != nil {
+		if t := reflect.TypeOf(into); t == nil || t.Kind() != reflect.Pointer || t.Elem() != m.typ {
+			return nil, fmt.Errorf("typemodel: %v decoded into %v", m.typ, t)
+		}
+		return []Fault{judged(err)}, nil
+	}
+	if !m.validate {
+		return nil, nil
+	}
+	v := validation{ctx: ctx}
+	return nil, v.value(m.root, reflect.ValueOf(into).Elem())
+}
+
+// judged turns an error of the JSON library into a fault. Its text stays here:
+// it differs between builds, and may repeat values.
+func judged(err error) Fault {
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return Fault{string(syntactic.JSONPointer), isDuplicate}
+		}
+		return Fault{string(syntactic.JSONPointer), "is malformed"}
+	}
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return Fault{"", "is not valid"}
+	}
+	f := Fault{string(semantic.JSONPointer), "is not valid"}
+	if errors.Is(err, json.ErrUnknownName) {
+		f.Message = "is unknown"
+	} else if t := semantic.GoType; t != nil && t.Kind() != reflect.Pointer && t.Name() != "" && t.PkgPath() != "" {
+		f.Message = "is not valid for " + rootName(t)
+	}
+	return f
+}

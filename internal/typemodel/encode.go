@@ -1,0 +1,61 @@
+package typemodel
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Append appends the JSON of v to dst and returns the extended slice. v is a
+// value of the model's type or a pointer to one; pointers are cheaper. On an
+// error dst is returned as it was. Nil slices become [] and nil maps {}.
+func (m *Model) Append(dst []byte, v any) ([]byte, error) {
+	if err := m.holds(v); err != nil {
+		return dst, err
+	}
+	const room = 256 // less would make the library grow it in small steps
+	if cap(dst)-len(dst) < room {
+		dst = slices.Grow(dst, 2*room)
+	}
+	w := buffers.Get().(*bytes.Buffer)
+	*w = *bytes.NewBuffer(dst)
+	var err error
+	if m.encoding == nil {
+		err = json.MarshalWrite(w, v)
+	} else {
+		err = json.MarshalWrite(w, v, m.encoding)
+	}
+	out := w.Bytes()
+	*w = bytes.Buffer{} // dst is not ours
+	buffers.Put(w)
+	if err != nil {
+		return dst, fmt.Errorf("encode %s: %w", typeName(m.typ), err)
+	}
+	return out, nil
+}
+
+// holds checks that v is a value of the type or points to one.
+func (m *Model) holds(v any) error {
+	t := reflect.TypeOf(v)
+	switch {
+	case t == m.typ, t == nil && m.root.nullable:
+		return nil
+	case t == nil:
+	case t.Kind() == reflect.Pointer && t.Elem() == m.typ,
+		m.typ.Kind() == reflect.Interface && t.Implements(m.typ):
+		if t.Kind() != reflect.Pointer || !reflect.ValueOf(v).IsNil() {
+			return nil
+		}
+	default:
+		return fmt.Errorf("encode %s: the value is a %s", typeName(m.typ), typeName(t))
+	}
+	return fmt.Errorf("encode %s: the value is nil", typeName(m.typ))
+}
+
+// buffers holds headers only: the library writes to a bytes.Buffer without
+// copying.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package typemodel_test
+
+const raceEnabled = false

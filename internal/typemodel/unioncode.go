@@ -1,0 +1,200 @@
+package typemodel
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/kanava-go/kanava/internal/jsonscan"
+)
+
+// encodedField is a field of a variant, as encodeVariant writes it.
+type encodedField struct {
+	jsonField
+	isZero func(reflect.Value) bool // for omitzero
+}
+
+func newEncodedField(f jsonField) encodedField {
+	e := encodedField{jsonField: f, isZero: reflect.Value.IsZero}
+	if f.typ.Implements(zeroerType) {
+		e.isZero = func(v reflect.Value) bool {
+			if (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil() {
+				return true
+			}
+			return v.Interface().(interface{ IsZero() bool }).IsZero()
+		}
+	} else if reflect.PointerTo(f.typ).Implements(zeroerType) {
+		e.isZero = func(v reflect.Value) bool { return v.Addr().Interface().(interface{ IsZero() bool }).IsZero() }
+	}
+	return e
+}
+
+// encodeUnion writes the value of an interface variable.
+func encodeUnion(enc *jsontext.Encoder, u *union, v reflect.Value) error {
+	if v.IsNil() {
+		return fmt.Errorf("%s is nil; a union that may be absent is a pointer to the interface, or omitzero", typeName(u.iface))
+	}
+	v = v.Elem()
+	if v.Kind() == reflect.Pointer {
+		return encodeVariant(enc, u, v)
+	}
+	addressable := reflect.New(v.Type())
+	addressable.Elem().Set(v)
+	return encodeVariant(enc, u, addressable)
+}
+
+// encodeVariant writes the struct that ptr points to, its discriminator first.
+func encodeVariant(enc *jsontext.Encoder, u *union, ptr reflect.Value) error {
+	if ptr.Kind() != reflect.Pointer || ptr.IsNil() {
+		return fmt.Errorf("%s is nil in %s", typeName(ptr.Type()), typeName(u.iface))
+	}
+	v := u.variant(ptr.Type().Elem())
+	if v == nil {
+		return fmt.Errorf("%s is no variant of %s", typeName(ptr.Type().Elem()), typeName(u.iface))
+	}
+	if err := enc.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	if err := enc.WriteToken(jsontext.String(v.property)); err != nil {
+		return err
+	}
+	if err := enc.WriteToken(jsontext.String(v.tag)); err != nil {
+		return err
+	}
+	for i := range v.fields {
+		if err := encodeField(enc, &v.fields[i], ptr.Elem()); err != nil {
+			return err
+		}
+	}
+	return enc.WriteToken(jsontext.EndObject)
+}
+
+func encodeField(enc *jsontext.Encoder, f *encodedField, v reflect.Value) error {
+	value, err := v.FieldByIndexErr(f.index)
+	if err != nil {
+		return nil // inside an embedded pointer that is nil
+	}
+	if f.omitzero && f.isZero(value) {
+		return nil
+	}
+	if f.omitempty {
+		return encodeUnlessEmpty(enc, f, value)
+	}
+	if err := enc.WriteToken(jsontext.String(f.name)); err != nil {
+		return err
+	}
+	if f.quote {
+		return json.MarshalEncode(enc, value.Addr().Interface(), json.StringifyNumbers(true))
+	}
+	return json.MarshalEncode(enc, value.Addr().Interface())
+}
+
+// encodeUnlessEmpty is encodeField for omitempty: nothing is written if the JSON
+// would be null or an empty string, object or array.
+func encodeUnlessEmpty(enc *jsontext.Encoder, f *encodedField, value reflect.Value) error {
+	switch value.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if value.IsNil() {
+			return nil
+		}
+	}
+	raw, err := json.Marshal(value.Addr().Interface(), enc.Options(), json.StringifyNumbers(f.quote))
+	if err != nil {
+		return err
+	}
+	switch string(raw) {
+	case "null", `""`, "{}", "[]":
+		return nil
+	}
+	if err := enc.WriteToken(jsontext.String(f.name)); err != nil {
+		return err
+	}
+	return enc.WriteValue(raw)
+}
+
+// decodeVariant reads a variant and returns a pointer to it. The walker has
+// checked the discriminator; the decoder passes over it as it passes over
+// unknown members.
+func decodeVariant(dec *jsontext.Decoder, u *union) (*variant, reflect.Value, error) {
+	if dec.PeekKind() != '{' {
+		return nil, reflect.Value{}, errors.New("not an object")
+	}
+	data := dec.UnreadBuffer()
+	i := 0
+	for data[i] != '{' { // a colon, comma or white space
+		i++
+	}
+	n := -1
+	if start, end := findMember(data, i, u.property, u.quoted); end > 0 {
+		n = u.lookup(data[start:end])
+	}
+	if n < 0 {
+		return nil, reflect.Value{}, errors.New("no discriminator")
+	}
+	ptr := reflect.New(u.variants[n].typ)
+	return u.variants[n], ptr, json.UnmarshalDecode(dec, ptr.Interface())
+}
+
+// lookup returns the index of the variant whose tag raw is, or -1.
+func (u *union) lookup(raw []byte) int {
+	text, ok := jsonscan.Unescaped(raw)
+	if !ok {
+		if text, ok = jsonscan.AppendString(nil, raw); !ok {
+			return -1
+		}
+	}
+	if n, ok := u.byTag[string(text)]; ok {
+		return n
+	}
+	return -1
+}
+
+// findMember returns where the value of the member name stands in the object
+// that begins at data[i]; end is 0 if there is none. quoted is name as JSON. It
+// trusts the grammar as far as the object reaches.
+func findMember(data []byte, i int, name, quoted string) (start, end int) {
+	i = jsonscan.SpaceEnd(data, i+1)
+	for data[i] == '"' {
+		at, escaped := i, false
+		i, escaped = jsonscan.StringEnd(data, at)
+		match := string(data[at:i]) == quoted
+		if escaped {
+			text, _ := jsonscan.String(data[at:i])
+			match = text == name
+		}
+		i = jsonscan.SpaceEnd(data, i)
+		i = jsonscan.SpaceEnd(data, i+1)
+		end := jsonscan.ValueEnd(data, i)
+		if match {
+			return i, end
+		}
+		i = jsonscan.SpaceEnd(data, end)
+		if data[i] == ',' {
+			i = jsonscan.SpaceEnd(data, i+1)
+		}
+	}
+	return 0, 0
+}
+
+// variant checks the object at pos as one of a union.
+func (w *walker) variant(n *node) {
+	u := n.union
+	start, end := findMember(w.data, w.pos, u.property, u.quoted)
+	i := -1
+	if end > 0 {
+		i = u.lookup(w.data[start:end])
+	}
+	if i >= 0 {
+		w.object(n.variants[i])
+		return
+	}
+	message := u.message
+	if end == 0 {
+		start, message = w.pos, isMissing+"; "+message
+	}
+	w.faultMember(start, u.property, message)
+	w.skip()
+}
