@@ -1,0 +1,259 @@
+package ws
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/internal/httperr"
+)
+
+// bearerPrefix begins the subprotocol that carries a credential, for browsers,
+// which cannot set header fields (docs/protocol.md P1).
+const bearerPrefix = "kanava.bearer."
+
+// handshakeTime is how long the client may take to accept the response.
+const handshakeTime = 10 * time.Second
+
+// ServeHTTP is the server's side of the opening handshake (RFC 6455 section
+// 4.2).
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !isUpgrade(r) {
+		h.serveOther(w, r)
+		return
+	}
+	accept, bad := checkUpgrade(r)
+	var req *kanava.OpenRequest
+	if bad == nil {
+		req, bad = openRequest(r)
+	}
+	if bad != nil {
+		bad.write(w)
+		return
+	}
+
+	c := newConn(h)
+	l, err := h.d.Open(r.Context(), req, c)
+	if err != nil {
+		httperr.Write(w, err)
+		return
+	}
+	begun := false
+	defer func() {
+		if !begun {
+			l.Disconnect(kanava.CloseAbnormal, "")
+		}
+	}()
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		httperr.Write(w, kanava.Errorf(kanava.CodeInternal,
+			"this server cannot upgrade connections: a handler around this one hides the http.Hijacker of its http.ResponseWriter"))
+		return
+	}
+	_ = nc.SetDeadline(time.Time{}) // of the http.Server; a broken socket shows at the next write
+	_ = nc.SetWriteDeadline(time.Now().Add(handshakeTime))
+	if _, err := nc.Write(switching(w.Header(), accept, l.Subprotocol())); err != nil {
+		_ = nc.Close()
+		return
+	}
+	begun = true
+	c.begin(nc, l, unread(rw))
+}
+
+// serveOther answers what is not an upgrade.
+func (h *handler) serveOther(w http.ResponseWriter, r *http.Request) {
+	key := r.Header.Get("Sec-Websocket-Key") != ""
+	switch {
+	case r.ProtoMajor > 1 && (key || r.Method == http.MethodConnect): // RFC 8441
+		refuse(http.StatusHTTPVersionNotSupported, kanava.CodeUnimplemented, "WebSocket connections need HTTP/1.1 here, not %s", r.Proto).write(w)
+		return
+	case h.o.Fallback != nil:
+		h.o.Fallback.ServeHTTP(w, r)
+		return
+	}
+	if r.ProtoMajor == 1 { // HTTP/2 has no such field
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+	}
+	text := "this address is for WebSocket connections"
+	if key {
+		text += "; the request has no Upgrade field any more, probably because of a proxy"
+	}
+	refuse(http.StatusUpgradeRequired, kanava.CodeFailedPrecondition, "%s", text).write(w)
+}
+
+// isUpgrade reports whether the client asks for a WebSocket connection.
+func isUpgrade(r *http.Request) bool {
+	return r.ProtoMajor == 1 && hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+}
+
+// refusal is the answer to a faulty handshake.
+type refusal struct {
+	status       int
+	field, value string // of the header; "" for none
+	err          *kanava.Error
+}
+
+func refuse(status int, code kanava.Code, format string, args ...any) *refusal {
+	return &refusal{status: status, err: kanava.Errorf(code, format, args...)}
+}
+
+func (f *refusal) write(w http.ResponseWriter) {
+	if f.field != "" {
+		w.Header().Set(f.field, f.value)
+	}
+	httperr.WriteStatus(w, f.status, f.err)
+}
+
+// checkUpgrade applies the rules of RFC 6455 section 4.2.1, and returns the
+// value that accepts the client's key.
+func checkUpgrade(r *http.Request) (accept string, bad *refusal) {
+	keys := r.Header["Sec-Websocket-Key"]
+	version := r.Header["Sec-Websocket-Version"]
+	switch {
+	case r.Method != http.MethodGet:
+		bad = refuse(http.StatusMethodNotAllowed, kanava.CodeInvalidArgument, "a WebSocket upgrade is a GET request")
+		bad.field, bad.value = "Allow", http.MethodGet
+	case !r.ProtoAtLeast(1, 1):
+		bad = refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "a WebSocket upgrade needs HTTP/1.1, not %s", r.Proto)
+	case r.ContentLength != 0:
+		bad = refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "a WebSocket upgrade has no body")
+	case len(version) != 1 || version[0] != "13":
+		bad = refuse(http.StatusUpgradeRequired, kanava.CodeFailedPrecondition, "Sec-WebSocket-Version must be 13")
+		bad.field, bad.value = "Sec-WebSocket-Version", "13"
+	case len(keys) != 1 || !validKey(keys[0]):
+		bad = refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "Sec-WebSocket-Key must be 16 bytes in base64")
+	default:
+		sum := sha1.Sum([]byte(keys[0] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // section 1.3
+		accept = base64.StdEncoding.EncodeToString(sum[:])
+	}
+	return accept, bad
+}
+
+func validKey(s string) bool {
+	b, err := base64.StdEncoding.DecodeString(s)
+	return err == nil && len(b) == 16
+}
+
+// openRequest tells the core what the client wants. A credential among the
+// subprotocols becomes the token, and is passed on nowhere else.
+func openRequest(r *http.Request) (*kanava.OpenRequest, *refusal) {
+	req := &kanava.OpenRequest{
+		URL:        r.URL,
+		Host:       r.Host,
+		Header:     r.Header,
+		RemoteAddr: r.RemoteAddr,
+	}
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		req.Token = strings.TrimSpace(token)
+	}
+	const field = "Sec-Websocket-Protocol"
+	bearer := false
+	for p := range tokens(r.Header[field]) {
+		if !isToken(p) {
+			return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "Sec-WebSocket-Protocol is malformed")
+		}
+		coded, ok := strings.CutPrefix(p, bearerPrefix)
+		if !ok {
+			req.Subprotocols = append(req.Subprotocols, p)
+			continue
+		}
+		bearer = true
+		token, err := base64.RawURLEncoding.DecodeString(coded)
+		if err != nil {
+			return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "the credential in Sec-WebSocket-Protocol is not base64url")
+		}
+		if req.Token == "" {
+			req.Token = string(token)
+		}
+	}
+	if bearer {
+		req.Header = r.Header.Clone()
+		delete(req.Header, field)
+		if len(req.Subprotocols) > 0 {
+			req.Header[field] = []string{strings.Join(req.Subprotocols, ", ")}
+		}
+	}
+	return req, nil
+}
+
+// ours are the fields of the response that nobody else sets.
+var ours = map[string]bool{
+	"Upgrade":                  true,
+	"Connection":               true,
+	"Sec-Websocket-Accept":     true,
+	"Sec-Websocket-Protocol":   true,
+	"Sec-Websocket-Extensions": true,
+	"Content-Length":           true,
+	"Content-Type":             true,
+	"Transfer-Encoding":        true,
+}
+
+// switching returns the response that opens the connection (RFC 6455 section
+// 4.2.2).
+func switching(header http.Header, accept, subprotocol string) []byte {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
+	b.WriteString(accept)
+	b.WriteString("\r\n")
+	if subprotocol != "" {
+		b.WriteString("Sec-WebSocket-Protocol: " + subprotocol + "\r\n")
+	}
+	_ = header.WriteSubset(&b, ours) // a bytes.Buffer takes everything
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// unread returns a copy of what the server has read beyond the request.
+func unread(rw *bufio.ReadWriter) []byte {
+	if rw == nil || rw.Reader.Buffered() == 0 {
+		return nil
+	}
+	b, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	return bytes.Clone(b)
+}
+
+// tokens yields the elements of a list that may span several header fields
+// (RFC 9110 section 5.6.1).
+func tokens(fields []string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, f := range fields {
+			for t := range strings.SplitSeq(f, ",") {
+				if t = strings.Trim(t, " \t"); t != "" && !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func hasToken(fields []string, want string) bool {
+	for t := range tokens(fields) {
+		if strings.EqualFold(t, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// isToken reports whether s, which is not empty, is a token of RFC 9110
+// section 5.6.2.
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Every connection that a handler opens is one of these from the start, so
+// that the core can already wake it while it is being opened.
+var _ kanava.Peer = (*conn)(nil)

@@ -1,0 +1,70 @@
+package ws
+
+import (
+	"time"
+
+	"github.com/kanava-go/kanava"
+)
+
+// tick runs when the timer of the connection fires: it pings a silent client,
+// gives up on one that stays silent, and cuts what leaves for too long. Any
+// byte from the client is a sign of life. It runs on a goroutine of its own and
+// does not block.
+func (c *conn) tick() {
+	now := time.Now()
+	c.mu.Lock()
+	switch c.phase.Load() {
+	case leaving:
+		// The timer may have fired for the heartbeat just before.
+		late, sent := !now.Before(c.deadline), c.sent
+		c.mu.Unlock()
+		if late {
+			c.end(kanava.Closing{}, !sent)
+		}
+		return
+	case ended:
+		c.mu.Unlock()
+		return
+	}
+
+	ping, pongWait := c.h.o.Ping, c.h.o.PongWait
+	heard := c.heard.Load()
+	next, due := ping-(now.Sub(c.born)-time.Duration(heard)), false
+	switch {
+	case c.parked.Load(): // the server does not listen
+		next = ping
+	case next > 0: // the client is not silent
+	case c.pinged != heard: // an own write may be blocked; the client has time from when the ping goes out
+		c.due |= duePing
+		next, due = min(ping, pongWait), true
+	default:
+		next = min(ping, pongWait-now.Sub(c.pingedAt))
+		if next <= 0 {
+			c.mu.Unlock()
+			c.leaveWith(closing(kanava.CloseTimeout), nothingMore)
+			return
+		}
+	}
+	c.timer.Reset(next)
+	c.mu.Unlock()
+	if due {
+		c.kick()
+	}
+}
+
+// answer has a pong sent for a ping with this body. Of several pings before
+// the pong is written, the last is answered (RFC 6455 section 5.5.3).
+func (c *conn) answer(body []byte) {
+	c.mu.Lock()
+	if c.phase.Load() == open {
+		c.pong = append(c.pong[:0], body...)
+		c.due |= duePong
+	}
+	c.mu.Unlock()
+	c.kick()
+}
+
+// closing returns the end with a code whose reason is its name.
+func closing(code kanava.CloseCode) kanava.Closing {
+	return kanava.Closing{Code: code, Reason: code.String()}
+}

@@ -1,0 +1,144 @@
+package ws
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/internal/wsframe"
+)
+
+// maxExcess is how much of what comes from the client is read and thrown away
+// while a connection is leaving.
+const maxExcess = 4 << 20
+
+// readBuffers holds the buffers that readers wait with. They are small because
+// every idle connection has one.
+var readBuffers = sync.Pool{New: func() any { return new([2 << 10]byte) }}
+
+// read is the reader: it handles rest and then what comes from the socket. It
+// ends with the connection, or when the client has closed it, or when the link
+// is full; then unpark starts another one.
+func (c *conn) read(rest []byte) {
+	c.heardNow()
+	if len(rest) > 0 && !c.arrived(rest) {
+		return
+	}
+	buf := readBuffers.Get().(*[2 << 10]byte)
+	defer readBuffers.Put(buf)
+	for {
+		n, err := c.nc.Read(buf[:])
+		if n > 0 {
+			c.heardNow()
+			if !c.arrived(buf[:n]) {
+				return
+			}
+		}
+		if err != nil {
+			c.lost(err)
+			return
+		}
+	}
+}
+
+// heardNow notes a sign of life of the client.
+func (c *conn) heardNow() { c.heard.Store(int64(time.Since(c.born))) }
+
+// arrived handles bytes from the client and reports whether to read on. It
+// does not keep data, and does not block.
+func (c *conn) arrived(data []byte) (more bool) {
+	if c.phase.Load() != open {
+		if c.excess += len(data); c.excess > maxExcess {
+			c.end(kanava.Closing{}, true)
+			return false
+		}
+	}
+	for !c.deaf {
+		m, rest, err := c.parser.Next(data)
+		if err != nil {
+			c.deaf = true
+			c.leaveWith(fault(err), endOfStream)
+			break
+		}
+		switch m.Op {
+		case 0:
+			return true
+		case ws.OpText, ws.OpBinary:
+			if c.phase.Load() == open && !c.link.Receive(m.Data, m.Op == ws.OpBinary) {
+				var room bool
+				if rest, room = c.park(rest); !room {
+					return false
+				}
+			}
+		case ws.OpPing:
+			c.answer(m.Data)
+		case ws.OpClose:
+			code, reason := wsframe.ParseClose(m.Data)
+			c.leave(kanava.Closing{Code: kanava.CloseCode(code), Reason: reason},
+				wsframe.AppendCloseBody(nil, code, ""), nothingMore)
+			c.goodbyeReceived() // if it answers ours
+			return false
+		}
+		data = rest
+	}
+	return true
+}
+
+// fault returns the end of a connection whose client broke a rule.
+func fault(err error) kanava.Closing {
+	var e *wsframe.Error
+	if !errors.As(err, &e) {
+		return kanava.Closing{Code: kanava.CloseProtocolError}
+	}
+	return kanava.Closing{Code: kanava.CloseCode(e.Code), Reason: e.Text}
+}
+
+// lost handles the end of what the client sends.
+func (c *conn) lost(err error) {
+	if errors.Is(err, io.EOF) && c.phase.Load() == leaving {
+		c.goodbyeReceived() // a close frame of ours may still be on its way
+		return
+	}
+	c.end(kanava.Closing{Code: kanava.CloseAbnormal}, false)
+}
+
+// park stops the reader, which goes on with rest when the link has room. If
+// there is room by now, the caller goes on reading, with the bytes returned.
+func (c *conn) park(rest []byte) (again []byte, room bool) {
+	c.rest = append([]byte(nil), rest...)
+	c.parser.Release()
+	c.parked.Store(true)
+	return c.takeOver()
+}
+
+// takeOver makes the caller the reader of a parked connection if that may read
+// and nobody else has become it. What the caller knew of rest before is void:
+// another reader may have been there in between.
+func (c *conn) takeOver() (rest []byte, ok bool) {
+	if !c.mayRead() || !c.parked.CompareAndSwap(true, false) {
+		return nil, false
+	}
+	rest, c.rest = c.rest, nil
+	return rest, true
+}
+
+// mayRead reports whether a parked connection may read: the link has room, or
+// is not given anything any more.
+func (c *conn) mayRead() bool { return c.phase.Load() != open || !c.link.Full() }
+
+// unpark starts the reader again if that was parked and may read. It does not
+// call the link itself.
+func (c *conn) unpark() {
+	if !c.parked.Load() {
+		return
+	}
+	go func() { // ends at once, or becomes the reader
+		if rest, ok := c.takeOver(); ok {
+			c.read(rest)
+		}
+	}()
+}

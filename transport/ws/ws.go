@@ -1,0 +1,76 @@
+// Package ws is the WebSocket transport of Kanava (RFC 6455, over HTTP/1.1).
+//
+//	mux.Handle("/chat", ws.Handler(srv, ws.Options{}))
+//
+// The handler matches the routes of the server's channels itself, so it may
+// stand at one route, at several, or at "/".
+package ws
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/kanava-go/kanava"
+)
+
+// Options of a [Handler]. The zero value is right for most programs.
+type Options struct {
+	// Fallback answers requests that are not WebSocket upgrades, which lets
+	// another transport share the route. The default answers 426.
+	Fallback http.Handler
+
+	// Ping is how long a client may be silent before it is sent a ping; the
+	// default is 25 s. A proxy in front must allow more than that. If nothing
+	// at all comes from the client for another PongWait, by default 10 s, the
+	// connection is closed with [kanava.CloseTimeout].
+	Ping, PongWait time.Duration
+
+	// WriteStall is how long a client that data waits for may take none of it;
+	// the default is 30 s. Then the connection is cut, and OnDisconnect
+	// sees [kanava.CloseSlowConsumer].
+	WriteStall time.Duration
+}
+
+// withDefaults fills in what is zero. It panics if a time is negative.
+func (o Options) withDefaults() Options {
+	def := func(name string, p *time.Duration, d time.Duration) {
+		switch {
+		case *p < 0:
+			panic(fmt.Sprintf("ws: Options.%s is negative", name))
+		case *p == 0:
+			*p = d
+		}
+	}
+	def("Ping", &o.Ping, 25*time.Second)
+	def("PongWait", &o.PongWait, 10*time.Second)
+	def("WriteStall", &o.WriteStall, 30*time.Second)
+	return o
+}
+
+// Handler returns the handler that opens channels of d for WebSocket clients.
+// It returns from a request once the client is connected; the connection lives
+// on until the client or the program ends it, or the server is shut down.
+// [http.Server.Shutdown] does not know of it.
+//
+// Requests of HTTP/2 cannot become WebSocket connections here. Browsers use
+// HTTP/1.1 for them by themselves.
+//
+// Header fields that handlers around this one have set, such as Set-Cookie, go
+// out with the response.
+func Handler(d kanava.Dispatcher, o Options) http.Handler {
+	if d == nil {
+		panic("ws: Handler has no Dispatcher")
+	}
+	limit := d.Limits().Message
+	if limit == 0 {
+		limit = 64 << 10
+	}
+	return &handler{d: d, limit: limit, o: o.withDefaults()}
+}
+
+type handler struct {
+	d     kanava.Dispatcher
+	limit int // bytes of a message
+	o     Options
+}
