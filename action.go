@@ -93,6 +93,10 @@ func (d *channelDecl) checkRouters(s *core, def *channelDef) {
 		if r.key == "" {
 			panic(d.wrong("By at %s has an empty key", r.where).text)
 		}
+		switch r.key {
+		case "error", "result", "topic":
+			panic(d.wrong("By(%q) at %s: the plain form has a member %q of its own: route by another", r.key, r.where, r.key).text)
+		}
 		if first, twice := seen[r.key]; twice {
 			panic(d.wrong("By(%q) at %s was already wired at %s", r.key, r.where, first).text)
 		}

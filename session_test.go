@@ -235,6 +235,36 @@ func TestConnectionsOfAUser(t *testing.T) {
 	}
 }
 
+// Admit and MaySubscribe cannot change what they decide about.
+func TestHooksCannotChangeTheSession(t *testing.T) {
+	var errs [3]error
+	var ch *line
+	srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
+		OnConnect: kanava.ConnectFunc(func(_ context.Context, c *line) (kanava.None, error) { ch = c; return kanava.None{}, nil }),
+		Messages:  by(login(), whoami()),
+		Admit: func(ctx context.Context, _ noOpen, _ account) error {
+			errs[0] = ch.SetSession(ctx, account{ID: "root"})
+			return nil
+		}})
+	hub := srv.EventHub()
+	topic := kanava.NewTopic[text](hub, "t", kanava.MaySubscribe(func(ctx context.Context, _ account, _ string) error {
+		errs[1], errs[2] = ch.ClearSession(ctx), hub.Subscribe(ctx, "other", ch.ID())
+		return nil
+	}))
+	c := kanavatest.Dial(t, srv, "/test")
+	do(t, c, `{"action":"login","id":"ann"}`, "login")
+	if err := topic.Subscribe(context.Background(), ch, "x"); err != nil {
+		t.Fatal(err)
+	}
+	for i, err := range errs {
+		if err == nil {
+			t.Errorf("hook call %d was let through", i)
+		}
+	}
+	c.SendText(`{"action":"whoami"}`)
+	c.Expect(`{"message":"ann","action":"whoami"}`)
+}
+
 // SetSession and Subscribe race with everything else on a connection.
 func TestSessionsUnderLoad(t *testing.T) {
 	var refused atomic.Int64

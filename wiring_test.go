@@ -40,6 +40,7 @@ func TestWrongWiring(t *testing.T) {
 			s.Wire(wiring{Name: "a", Route: "/a", Messages: kanava.By("k", on("x")).By("k", on("y"))})
 		}, []string{`By("k") at wiring_test.go:`, "already wired at wiring_test.go:"}},
 		{"empty key", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: kanava.By("", on("x"))}) }, []string{"empty key"}},
+		{"reserved key", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: kanava.By("error", on("x"))}) }, []string{`By("error") at wiring_test.go:`, "route by another"}},
 		{"empty action", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: by(on(""))}) }, []string{"1 to 256 bytes"}},
 		{"zero action", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Messages: by(route{})}) }, []string{"zero value"}},
 		{"plain without By", func(s *server) {
