@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -49,10 +49,12 @@ class Server {
     });
   }
 
+  get running() { return this.#process?.exitCode === null && this.#process.signalCode === null; }
+
   /** Sends a signal; all but STOP wait for the end of the process. */
   async signal(name) {
+    if (!this.running) return;
     const child = this.#process;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
     child.kill(name);
     if (name !== "SIGSTOP") await exit;
@@ -86,12 +88,15 @@ function build() {
 before(async () => {
   mkdirSync(pictures, { recursive: true });
   server = new Server(process.env.CHAT_BINARY || build(), await freePort());
-  await server.start();
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-quic",
       "--no-first-run", "--disable-component-update", "--disable-sync"],
   });
+});
+
+beforeEach(async () => {
+  if (!server.running) await server.start(); // a test that failed may have left it down
 });
 
 after(async () => {
@@ -108,7 +113,7 @@ class Person {
   /** Opens a room in a browser of its own; whatever the page complains of fails the test. */
   static async open(t, room, { refusals = false, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
-    context.setDefaultTimeout(Number(process.env.WAIT ?? 20_000));
+    context.setDefaultTimeout(20_000);
     await context.addInitScript(() => {
       document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
     });
@@ -439,6 +444,23 @@ test("a server that shuts down says so, and the page need not wait to come back"
   await alice.page.evaluate(() => document.querySelector("#notice:not([hidden]) #try-now")?.click());
   await alice.ready();
   await alice.said("back");
+});
+
+test("a session that expires leaves a reader with a reason", async (t) => {
+  const alice = await Person.open(t, newRoom());
+  let connection; // the real one takes an hour to expire, so the close comes from between
+  await alice.page.routeWebSocket(/\/chat/, (route) => {
+    connection = route;
+    route.connectToServer();
+  });
+  await alice.page.reload();
+  await alice.signIn("alice");
+  await connection.close({ code: 4401, reason: "unauthenticated" });
+  await alice.sees("Your session has ended.", "#compose-reason");
+  await alice.state("online");
+  assert.equal(await alice.shows("#state"), "Online, signed out");
+  await alice.signIn("alice");
+  await alice.said("here again");
 });
 
 test("a session the server no longer knows is ended with a reason", async (t) => {

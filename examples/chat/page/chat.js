@@ -593,7 +593,7 @@ function mark() {
 
 function monogram(name = "") { return [...name][0]?.toUpperCase() ?? ""; }
 
-function timeOf(ms) { return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }); }
+function timeOf(ms) { return new Date(ms).toLocaleTimeString([], { timeStyle: "short" }); }
 
 function dayOf(ms) {
   const day = new Date(ms).toDateString();
