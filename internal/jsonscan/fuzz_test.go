@@ -128,6 +128,7 @@ func FuzzBlank(f *testing.F) {
 
 // members returns names and raw values of the top-level object.
 func members(t *testing.T, data []byte) (out [][2]string) {
+	t.Helper()
 	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
 	if _, err := dec.ReadToken(); err != nil {
 		t.Fatalf("%q: %v", data, err)

@@ -76,8 +76,8 @@ func TestScanRefuses(t *testing.T) {
 	} {
 		found := make([]jsonscan.Member, 1)
 		_, err := jsonscan.Scan([]byte(tc.in), []string{"action"}, found, 3)
-		var e *jsonscan.Error
-		if !errors.As(err, &e) {
+		e, ok := errors.AsType[*jsonscan.Error](err)
+		if !ok {
 			t.Errorf("%s: Scan(%q) = %v, want an *Error", tc.why, tc.in, err)
 		} else if e.Reason != tc.reason || e.Offset != tc.offset {
 			t.Errorf("%s: Scan(%q) = %q at %d, want %q at %d", tc.why, tc.in, e.Reason, e.Offset, tc.reason, tc.offset)

@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -23,12 +24,7 @@ func Unescaped(raw []byte) ([]byte, bool) {
 		return nil, false
 	}
 	inner := raw[1 : len(raw)-1]
-	for _, c := range inner {
-		if c == '\\' {
-			return nil, false
-		}
-	}
-	return inner, true
+	return inner, bytes.IndexByte(inner, '\\') < 0
 }
 
 // AppendString appends the text of raw, a JSON string in quotes, with its escapes
@@ -63,12 +59,7 @@ func equalName(in []byte, key string) bool {
 	if string(in) == key {
 		// An escape is never shorter than what it stands for, but a key with a
 		// backslash of its own may look like one.
-		for _, c := range in {
-			if c == '\\' {
-				return false
-			}
-		}
-		return true
+		return bytes.IndexByte(in, '\\') < 0
 	}
 	if len(in) <= len(key) {
 		return false

@@ -46,6 +46,7 @@ func purchaseJSON() string {
 }
 
 func benchDecode[T any](b *testing.B, raw string) {
+	b.Helper()
 	data := []byte(raw)
 	m := model[T](b, typemodel.Input)
 	ctx := context.Background()
@@ -73,6 +74,7 @@ func benchDecode[T any](b *testing.B, raw string) {
 }
 
 func bareAllocs[T any](t *testing.T, raw string) float64 {
+	t.Helper()
 	data, strict := []byte(raw), json.RejectUnknownMembers(true)
 	return testing.AllocsPerRun(200, func() {
 		var v T
@@ -83,6 +85,7 @@ func bareAllocs[T any](t *testing.T, raw string) float64 {
 }
 
 func modelAllocs[T any](t *testing.T, raw string) float64 {
+	t.Helper()
 	data, m, ctx := []byte(raw), model[T](t, typemodel.Input), context.Background()
 	return testing.AllocsPerRun(200, func() {
 		var v T
@@ -96,6 +99,7 @@ func BenchmarkDecode64B(b *testing.B) { benchDecode[flat](b, flatJSON) }
 func BenchmarkDecode1KB(b *testing.B) { benchDecode[purchase](b, purchaseJSON()) }
 
 func benchAppend[T any](b *testing.B, raw string) {
+	b.Helper()
 	var v T
 	if err := json.Unmarshal([]byte(raw), &v); err != nil {
 		b.Fatal(err)

@@ -49,6 +49,8 @@ type (
 	genericPath = pair[line, int]
 )
 
+var _, _, _ = withUnexp{hidden: 1}.hidden, withHidden{hidden: 1}.hidden, allHidden{1}.a
+
 func (upperOnly) MarshalText() ([]byte, error) { return nil, nil }
 
 // stranger implements a union of the fixture without being a variant.
@@ -252,15 +254,23 @@ func TestMembers(t *testing.T) {
 		*Meta
 	}
 	want := []typemodel.Member{
-		{"id", true, typemodel.Number, ""}, {"name", false, typemodel.String, ""}, {"opt", true, typemodel.Number, "an option"},
-		{"list", false, typemodel.Array, ""}, {"force", true, typemodel.String, ""}, {"note", false, typemodel.String, ""},
+		{"id", true, typemodel.Number, ""},
+		{"name", false, typemodel.String, ""},
+		{"opt", true, typemodel.Number, "an option"},
+		{"list", false, typemodel.Array, ""},
+		{"force", true, typemodel.String, ""},
+		{"note", false, typemodel.String, ""},
 	}
 	if diff := cmp.Diff(want, model[sample](t, typemodel.Output).Members()); diff != "" {
 		t.Error(diff)
 	}
 	want = []typemodel.Member{
-		{"type", true, typemodel.String, ""}, {"id", false, typemodel.String, ""}, {"child", false, typemodel.Union, ""},
-		{"note", false, typemodel.String, ""}, {"step", false, typemodel.String, ""}, {"ratio", false, typemodel.Number, ""},
+		{"type", true, typemodel.String, ""},
+		{"id", false, typemodel.String, ""},
+		{"child", false, typemodel.Union, ""},
+		{"note", false, typemodel.String, ""},
+		{"step", false, typemodel.String, ""},
+		{"ratio", false, typemodel.Number, ""},
 		{"extra", false, typemodel.Map, ""},
 	}
 	m := model[status](t, typemodel.Output)

@@ -37,22 +37,21 @@ func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Faul
 	if !m.validate {
 		return nil, nil
 	}
-	v := validation{ctx: ctx}
-	return nil, v.value(m.root, reflect.ValueOf(into).Elem())
+	var v validation
+	return nil, v.value(ctx, m.root, reflect.ValueOf(into).Elem())
 }
 
 // judged turns an error of the JSON library into a fault. Its text stays here:
 // it differs between builds, and may repeat values.
 func judged(err error) Fault {
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			return Fault{string(syntactic.JSONPointer), isDuplicate}
 		}
 		return Fault{string(syntactic.JSONPointer), "is malformed"}
 	}
-	var semantic *json.SemanticError
-	if !errors.As(err, &semantic) {
+	semantic, ok := errors.AsType[*json.SemanticError](err)
+	if !ok {
 		return Fault{"", "is not valid"}
 	}
 	f := Fault{string(semantic.JSONPointer), "is not valid"}

@@ -57,28 +57,50 @@ func TestFaults(t *testing.T) {
 		{"fine, with blanked members", `{      "id":1     , "items":[  ] ,"by":"x"       }   `, nil},
 		{"missing members, in order", `{}`, []f{{"/id", "is missing"}, {"/items", "is missing"}, {"/by", "is missing"}}},
 		{"null where nothing may be null", `{"id":null,"items":null,"by":null,"note":null}`, []f{
-			{"/id", "must be an integer, not null"}, {"/items", "must be an array, not null"}, {"/note", "must be a string, not null"}}},
+			{"/id", "must be an integer, not null"}, {"/items", "must be an array, not null"}, {"/note", "must be a string, not null"},
+		}},
 		{"wrong kinds", `{"id":"1","items":{},"by":[1]}`, []f{
-			{"/id", "must be an integer, not a string"}, {"/items", "must be an array, not an object"}, {"/by", "must be a string or null, not an array"}}},
+			{"/id", "must be an integer, not a string"}, {"/items", "must be an array, not an object"}, {"/by", "must be a string or null, not an array"},
+		}},
 		{"wrong kind of the whole", `[1]`, []f{{"", "must be an object, not an array"}}},
 		{"unknown members, one near", `{"id":1,"items":[],"by":null,"notes":{"a":[]},"zzz":1,"ID":2}`, []f{
-			{"/notes", `unknown member "notes", did you mean "note"?`}, {"/zzz", `unknown member "zzz"`},
-			{"/ID", `unknown member "ID", did you mean "id"?`}}},
-		{"document order, missing at the end of their object",
-			`{"items":[{"price":0.25},5,{"name":"","price":1,"x":1}],"id":1.0}`, []f{
-				{"/items/0/price", "must be at least 0.5"}, {"/items/0/name", "is missing"}, {"/items/1", "must be an object, not a number"},
-				{"/items/2/name", "must have at least 1 character"}, {"/items/2/x", `unknown member "x"`},
-				{"/id", "must be an integer"}, {"/by", "is missing"}}},
-		{"duplicates, also nested, by escapes and in maps",
-			`{"id":1,"items":[{"name":"a","price":1,"n\u0061me":"b","tags":{"x":1,"x":2}}],"by":null,"id":2}`, []f{
-				{"/items/0/name", "stands twice"}, {"/items/0/tags", "must have at most 1 entry"},
-				{"/items/0/tags/x", "stands twice"}, {"/id", "stands twice"}}},
-		{"map keys that differ in escapes only", `{"id":1,"items":[{"name":"a","price":1,"tags":{"x":1,"\u0078":2}}],"by":null}`,
-			[]f{{"/items/0/tags", "must have at most 1 entry"}}},
+			{"/notes", `unknown member "notes", did you mean "note"?`},
+			{"/zzz", `unknown member "zzz"`},
+			{"/ID", `unknown member "ID", did you mean "id"?`},
+		}},
+		{
+			"document order, missing at the end of their object",
+			`{"items":[{"price":0.25},5,{"name":"","price":1,"x":1}],"id":1.0}`,
+			[]f{
+				{"/items/0/price", "must be at least 0.5"},
+				{"/items/0/name", "is missing"},
+				{"/items/1", "must be an object, not a number"},
+				{"/items/2/name", "must have at least 1 character"},
+				{"/items/2/x", `unknown member "x"`},
+				{"/id", "must be an integer"},
+				{"/by", "is missing"},
+			},
+		},
+		{
+			"duplicates, also nested, by escapes and in maps",
+			`{"id":1,"items":[{"name":"a","price":1,"n\u0061me":"b","tags":{"x":1,"x":2}}],"by":null,"id":2}`,
+			[]f{
+				{"/items/0/name", "stands twice"},
+				{"/items/0/tags", "must have at most 1 entry"},
+				{"/items/0/tags/x", "stands twice"},
+				{"/id", "stands twice"},
+			},
+		},
+		{
+			"map keys that differ in escapes only", `{"id":1,"items":[{"name":"a","price":1,"tags":{"x":1,"\u0078":2}}],"by":null}`,
+			[]f{{"/items/0/tags", "must have at most 1 entry"}},
+		},
 		{"escaped pointers", `{"id":1,"items":[{"name":"abc","price":1,"a/b~c":"z","tags":{"/~":null}}],"by":null}`, []f{
-			{"/items/0/a~1b~0c", `must be one of "x", "y"`}, {"/items/0/tags/~1~0", "must be an integer, not null"}}},
+			{"/items/0/a~1b~0c", `must be one of "x", "y"`}, {"/items/0/tags/~1~0", "must be an integer, not null"},
+		}},
 		{"characters, not bytes", `{"id":1,"items":[{"name":"äöü","price":1},{"name":"\u00e4öüx","price":1}],"by":null}`, []f{
-			{"/items/1/name", "must have at most 3 characters"}}},
+			{"/items/1/name", "must have at most 3 characters"},
+		}},
 	} {
 		_, got, err := decode[order](t, tc.raw)
 		run(tc.why, got, err, tc.want...)
@@ -133,17 +155,25 @@ func TestFaultsOfRich(t *testing.T) {
 		{"integer key", `"-0"`, `"x"`, []f{{"/byInt/x", "the name must be an integer"}}},
 		{"integer key out of range", `"-0"`, `"3000000000"`, []f{{"/byInt/3000000000", "the name must be between -2147483648 and 2147483647"}}},
 		{"integer key, the same number twice", `"5":"b"`, `"0":"b"`, []f{{"/byInt/0", "stands twice"}}},
-		{"discriminator missing", `"status":{"type":"processing","step":"x"}`, `"status":{"step":"x"}`,
-			[]f{{"/status/type", `is missing; must be one of "complete", "idle", "processing"`}}},
-		{"discriminator unknown", `"status":{"type":"processing","step":"x"}`, `"status":{"type":"x","y":1}`,
-			[]f{{"/status/type", `must be one of "complete", "idle", "processing"`}}},
-		{"discriminator is no string", `"status":{"type":"processing","step":"x"}`, `"status":{"type":5}`,
-			[]f{{"/status/type", `must be one of "complete", "idle", "processing"`}}},
+		{
+			"discriminator missing", `"status":{"type":"processing","step":"x"}`, `"status":{"step":"x"}`,
+			[]f{{"/status/type", `is missing; must be one of "complete", "idle", "processing"`}},
+		},
+		{
+			"discriminator unknown", `"status":{"type":"processing","step":"x"}`, `"status":{"type":"x","y":1}`,
+			[]f{{"/status/type", `must be one of "complete", "idle", "processing"`}},
+		},
+		{
+			"discriminator is no string", `"status":{"type":"processing","step":"x"}`, `"status":{"type":5}`,
+			[]f{{"/status/type", `must be one of "complete", "idle", "processing"`}},
+		},
 		{"discriminator twice", `"status":{"type":"processing","step":"x"}`, `"status":{"type":"idle","type":"idle"}`, []f{{"/status/type", "stands twice"}}},
 		{"union null", `"status":{"type":"processing","step":"x"}`, `"status":null`, []f{{"/status", "must be an object, not null"}}},
 		{"pointer to union null", `"maybeS":{"type":"idle"}`, `"maybeS":null`, nil},
-		{"faults inside variants", `{"step":"y","type":"processing"}`, `{"step":"","type":"processing","x":1}`,
-			[]f{{"/statuses/0/child/step", "must have at least 1 character"}, {"/statuses/0/child/x", `unknown member "x"`}}},
+		{
+			"faults inside variants", `{"step":"y","type":"processing"}`, `{"step":"","type":"processing","x":1}`,
+			[]f{{"/statuses/0/child/step", "must have at least 1 character"}, {"/statuses/0/child/x", `unknown member "x"`}},
+		},
 		{"static variant without discriminator", `"fixed":{"type":"processing",`, `"fixed":{`, []f{{"/fixed/type", `is missing; must be "processing"`}}},
 		{"static variant with another one", `"fixed":{"type":"processing",`, `"fixed":{"type":"idle",`, []f{{"/fixed/type", `must be "processing"`}}},
 		{"variant of an embedded pointer", `"note":"n"`, `"note":5`, []f{{"/statuses/0/note", "must be a string, not a number"}}},
@@ -253,5 +283,33 @@ func TestDecodeIntoAnotherType(t *testing.T) {
 	faults, err := model[order](t, typemodel.Input).Decode(context.Background(), []byte(`{"id":1,"items":[],"by":null}`), &v)
 	if err == nil || faults != nil {
 		t.Errorf("faults %v, error %v", faults, err)
+	}
+}
+
+type session struct {
+	User  string `json:"user" minLength:"1" pattern:"^[a-z]+$"`
+	Level int    `json:"level,omitempty" required:"true" enum:"1,2"`
+	Part  part   `json:"part"`
+}
+
+// TestStored proves that what was stored comes back, whatever the tags say
+// about inputs, and that it is decoded strictly all the same.
+func TestStored(t *testing.T) {
+	m := model[session](t, typemodel.Stored)
+	want := session{Part: part{N: -1}}
+	raw, err := m.Append(nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got session
+	if faults, err := m.Decode(context.Background(), raw, &got); faults != nil || err != nil || got != want {
+		t.Errorf("%s: got %+v, faults %v, error %v", raw, got, faults, err)
+	}
+	faults, _ := m.Decode(context.Background(), []byte(`{"user":"","x":1}`), new(session))
+	if diff := cmp.Diff([]typemodel.Fault{{Pointer: "/x", Message: `unknown member "x"`}, {Pointer: "/part", Message: "is missing"}}, faults); diff != "" {
+		t.Error(diff)
+	}
+	if faults, err := model[session](t, typemodel.Input).Decode(context.Background(), raw, &got); len(faults) != 3 || err != nil {
+		t.Errorf("as an input: faults %v, error %v", faults, err)
 	}
 }

@@ -46,6 +46,13 @@ func TestAppend(t *testing.T) {
 		{"pointer", func() (string, error) { return appended[plain](t, &plain{}) }, `{"s":"","l":[],"m":{},"p":null}`},
 		{"none", func() (string, error) { return appended[struct{}](t, struct{}{}) }, `{}`},
 		{"nil of a pointer type", func() (string, error) { return appended[*plain](t, (*plain)(nil)) }, `null`},
+		{"nil of a pointer to a variant", func() (string, error) { return appended[*processing](t, (*processing)(nil)) }, `null`},
+		{"nil for a pointer to a variant", func() (string, error) { return appended[*processing](t, nil) }, `null`},
+		{"pointer to a pointer to a variant", func() (string, error) {
+			p := &idle{}
+			return appended[*idle](t, &p)
+		}, `{"type":"idle"}`},
+		{"variant that holds unions", func() (string, error) { return appended[complete](t, &complete{Child: idle{}}) }, `{"type":"complete","id":"0","child":{"type":"idle"}}`},
 		{"nil any", func() (string, error) { return appended[any](t, nil) }, `null`},
 		{"any", func() (string, error) { return appended[any](t, map[string]int{"a": 1}) }, `{"a":1}`},
 		{"variant", func() (string, error) { return appended[status](t, proc) }, `{"type":"processing","step":"<a&b>"}`},

@@ -45,7 +45,7 @@ func compileEnum(n *node, tags map[string]string) error {
 	}
 	quoted := make([]string, len(texts))
 	for i, text := range texts {
-		if u, ok := reflect.New(n.typ).Interface().(encoding.TextUnmarshaler); ok && n.shape == shapeText {
+		if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(n.typ)); ok && n.shape == shapeText {
 			if err := u.UnmarshalText([]byte(text)); err != nil {
 				return fmt.Errorf("enum value %q is no %s: %w", text, typeName(n.typ), err)
 			}
@@ -92,10 +92,8 @@ func (c oneOf[N]) fault(v N) string {
 }
 
 func (c oneOfText) fault(text []byte) string {
-	for _, v := range c.values {
-		if string(text) == v {
-			return ""
-		}
+	if slices.Contains(c.values, string(text)) {
+		return ""
 	}
 	return c.message
 }

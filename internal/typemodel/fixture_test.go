@@ -41,19 +41,20 @@ func (processing) status() {}
 func (*complete) status()  {}
 func (idle) status()       {}
 
-// shape shares a variant with status, and the discriminator with it.
+// activity shares a variant with status, and the discriminator with it.
 type activity interface{ status() }
 
-func init() {
-	err := typemodel.RegisterUnion("type", map[string]status{
-		"processing": processing{}, "complete": &complete{}, "idle": idle{},
-	})
-	if err == nil {
-		err = typemodel.RegisterUnion("type", map[string]activity{"processing": processing{}})
-	}
+var _ = registered(typemodel.RegisterUnion("type", map[string]status{
+	"processing": processing{}, "complete": &complete{}, "idle": idle{},
+}))
+
+var _ = registered(typemodel.RegisterUnion("type", map[string]activity{"processing": processing{}}))
+
+func registered(err error) bool {
 	if err != nil {
 		panic(err)
 	}
+	return true
 }
 
 type level string
@@ -204,8 +205,4 @@ func (b *BaseA) Validate(ctx context.Context) error     { return called(ctx, "Ba
 func (b BaseB) Validate(ctx context.Context) error      { return called(ctx, "BaseB", b.B) }
 func (circle) shape()                                   {}
 
-func init() {
-	if err := typemodel.RegisterUnion("kind", map[string]shape{"circle": circle{}}); err != nil {
-		panic(err)
-	}
-}
+var _ = registered(typemodel.RegisterUnion("kind", map[string]shape{"circle": circle{}}))

@@ -59,14 +59,14 @@ type fuzzAll struct {
 	Any map[string]any       `json:"-"`
 }
 
-func init() {
-	if err := RegisterUnion("kind", map[string]fuzzUnion{"leaf": fuzzLeaf{}, "branch": &fuzzBranch{}}); err != nil {
-		panic(err)
-	}
-}
+var errFuzzUnion = RegisterUnion("kind", map[string]fuzzUnion{"leaf": fuzzLeaf{}, "branch": &fuzzBranch{}})
 
 // fuzzModels are of types whose JSON the walker alone can judge.
 func fuzzModels(t testing.TB) (models []*Model) {
+	t.Helper()
+	if errFuzzUnion != nil {
+		t.Fatal(errFuzzUnion)
+	}
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[fuzzAll](), reflect.TypeFor[fuzzUnion](), reflect.TypeFor[map[string][]fuzzUnion](),
 		reflect.TypeFor[[]int](), reflect.TypeFor[*string](), reflect.TypeFor[float32](), reflect.TypeFor[uint8](),

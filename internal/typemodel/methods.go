@@ -1,7 +1,6 @@
 package typemodel
 
 import (
-	"context"
 	"encoding"
 	stdjson "encoding/json"
 	"reflect"
@@ -20,10 +19,9 @@ var (
 	marshalMethods   = append(append([]reflect.Type(nil), jsonMarshal...), textMarshal...)
 	unmarshalMethods = append(append([]reflect.Type(nil), jsonUnmarshal...), textUnmarshal...)
 
-	validatorType = reflect.TypeFor[interface{ Validate(context.Context) error }]()
+	validatorType = reflect.TypeFor[validator]()
 	zeroerType    = reflect.TypeFor[interface{ IsZero() bool }]()
 
-	anyType      = reflect.TypeFor[any]()
 	rawType      = reflect.TypeFor[jsontext.Value]()
 	stdRawType   = reflect.TypeFor[stdjson.RawMessage]()
 	timeType     = reflect.TypeFor[time.Time]()

@@ -11,6 +11,9 @@
 // required:"false". Null is for pointers and for types that decode themselves.
 // Members that the type does not have are faults, and so are members that stand
 // twice.
+//
+// What a store gives back is our own: it is decoded as strictly, but constraints
+// and Validate methods do not apply, and required:"true" does not either.
 package typemodel
 
 import (
@@ -28,7 +31,7 @@ type Use uint8
 const (
 	Input   Use = iota // a message of a client
 	Output             // what is sent to clients
-	Stored             // kept in a store: survives JSON both ways; constraints are not checked again
+	Stored             // a session or value kept in a store: must survive JSON both ways
 	Opening            // opening data: filled from path, query and header, and stored
 
 	storedOpening // opening data read back from a store
@@ -58,7 +61,8 @@ type Model struct {
 	root     *node
 	decoding json.Options
 	encoding json.Options // nil: none
-	validate bool         // the type or a part of it has a Validate method
+	direct   map[reflect.Type][]byte
+	validate bool // the type or a part of it has a Validate method
 }
 
 // Member is a member of an object.
@@ -105,8 +109,8 @@ func build(t reflect.Type, use Use) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{typ: t, use: use, root: root}
-	m.validate = b.markValidators(root)
+	m := &Model{typ: t, use: use, root: root, direct: root.direct()}
+	m.validate = b.markValidators(root) && !b.stored()
 	m.setOptions(b)
 	return m, nil
 }

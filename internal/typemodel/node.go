@@ -4,6 +4,8 @@ import (
 	"math"
 	"reflect"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // shape says how the JSON of a node is checked.
@@ -157,6 +159,12 @@ func (n *node) name() string {
 		noun += " in a string"
 	}
 	return noun
+}
+
+// quotedTag returns the tag of a discriminator as JSON.
+func (n *node) quotedTag() []byte {
+	b, _ := jsontext.AppendQuote(nil, n.tag)
+	return b
 }
 
 // intRange returns the bounds of a signed integer type.

@@ -75,12 +75,19 @@ func TestOpening(t *testing.T) {
 		want open
 	}{
 		{"defaults and absent values", fine, open{Room: "lobby", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"}},
-		{"everything", with("page", "7", "flag", "1", "level", "high", "ratio", "0.5", "size", "255", "since", "2026-01-02T03:04:05Z", "addr", "::1",
-			"name", "", "count", "3", "tag", "a&b", "tag", `"`, "id", "-1", "big", "9007199254740993"),
-			open{Room: "lobby", paging: paging{7}, Flag: true, Level: "high", Ratio: 0.5, Size: 255, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-				Addr: netip.MustParseAddr("::1"), Name: &name, Count: &count, Tags: []string{"a&b", `"`}, IDs: []int64{-1}, Host: "example.org", Big: 9007199254740993}},
-		{"the query where the path has nothing", source{query: map[string][]string{"room": {"hall"}}, header: fine.header},
-			open{Room: "hall", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"}},
+		{
+			"everything", with("page", "7", "flag", "1", "level", "high", "ratio", "0.5", "size", "255", "since", "2026-01-02T03:04:05Z", "addr", "::1",
+				"name", "", "count", "3", "tag", "a&b", "tag", `"`, "id", "-1", "big", "9007199254740993"),
+			open{
+				Room: "lobby", paging: paging{7}, Flag: true, Level: "high", Ratio: 0.5, Size: 255, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+				Addr: netip.MustParseAddr("::1"), Name: &name, Count: &count, Tags: []string{"a&b", `"`}, IDs: []int64{-1}, Host: "example.org", Big: 9007199254740993,
+			},
+		},
+		{
+			"the query where the path has nothing",
+			source{query: map[string][]string{"room": {"hall"}}, header: fine.header},
+			open{Room: "hall", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"},
+		},
 		{"the path before the query", with("room", "hall"), open{Room: "lobby", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"}},
 	} {
 		var got open
@@ -107,17 +114,27 @@ func TestOpeningFaults(t *testing.T) {
 		{"all missing, with every source", source{}, []f{{"/room", `path "room" or query "room" is missing`}, {"/host", `header "Host" is missing`}}},
 		{"too short", source{query: map[string][]string{"room": {"x"}}, header: fine.header}, []f{{"/room", `query "room" must have at least 2 characters`}}},
 		{"given twice", with("page", "1", "page", "1", "flag", "1", "flag", "0"), []f{
-			{"/page", `query "page" is given more than once`}, {"/Flag", `query "flag" is given more than once`}}},
+			{"/page", `query "page" is given more than once`}, {"/Flag", `query "flag" is given more than once`},
+		}},
 		{"empty numbers and booleans", with("page", "", "flag", "", "ratio", "", "count", ""), []f{
-			{"/page", `query "page" must be an integer`}, {"/Flag", `query "flag" must be true or false`},
-			{"/Ratio", `query "ratio" must be a number`}, {"/Count", `query "count" must be an integer`}}},
+			{"/page", `query "page" must be an integer`},
+			{"/Flag", `query "flag" must be true or false`},
+			{"/Ratio", `query "ratio" must be a number`},
+			{"/Count", `query "count" must be an integer`},
+		}},
 		{"in the order of the fields", with("size", "256", "page", "0", "since", "yesterday", "level", "mid", "id", "1", "id", "x"), []f{
-			{"/page", `query "page" must be at least 1`}, {"/Level", `query "level" must be one of "low", "high"`},
-			{"/Size", `query "size" must be between 0 and 255`}, {"/Since", `query "since" must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z`},
-			{"/IDs", `query "id" must be an integer`}}},
+			{"/page", `query "page" must be at least 1`},
+			{"/Level", `query "level" must be one of "low", "high"`},
+			{"/Size", `query "size" must be between 0 and 255`},
+			{"/Since", `query "since" must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z`},
+			{"/IDs", `query "id" must be an integer`},
+		}},
 		{"forms of numbers that JSON does not have", with("page", "+1", "size", "007", "count", "1e3", "ratio", "Inf"), []f{
-			{"/page", `query "page" must be an integer`}, {"/Ratio", `query "ratio" must be a number`},
-			{"/Size", `query "size" must be an integer`}, {"/Count", `query "count" must be an integer`}}},
+			{"/page", `query "page" must be an integer`},
+			{"/Ratio", `query "ratio" must be a number`},
+			{"/Size", `query "size" must be an integer`},
+			{"/Count", `query "count" must be an integer`},
+		}},
 		{"too many", with("tag", "a", "tag", "b", "tag", "c"), []f{{"/Tags", `query "tag" must have at most 2 elements`}}},
 		{"not UTF-8", with("name", "\xff"), []f{{"/Name", `query "name" is not valid UTF-8`}}},
 		{"refused by a text type", with("addr", "nowhere"), []f{{"/Addr", `query "addr" is not valid for Addr`}}},

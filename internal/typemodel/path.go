@@ -26,7 +26,7 @@ func within(step string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := err.(*pathError); ok {
+	if e, ok := err.(*pathError); ok { //nolint:errorlint // a path inside other text is not continued
 		return &pathError{step + e.path, e.err}
 	}
 	return &pathError{step, err}

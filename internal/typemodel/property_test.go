@@ -1,12 +1,12 @@
 package typemodel_test
 
 import (
-	"bytes"
 	"context"
 	stdjson "encoding/json"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,7 +196,7 @@ func TestMutated(t *testing.T) {
 func mutate(random *rand.Rand, raw []byte, pieces []string) []byte {
 	var starts []int
 	for i, c := range raw {
-		if i > 0 && bytes.IndexByte([]byte(`,:[{`), c) >= 0 {
+		if i > 0 && strings.IndexByte(`,:[{`, c) >= 0 {
 			starts = append(starts, i+1)
 		}
 	}

@@ -60,7 +60,8 @@ func (c numRange[N]) fault(v N) string {
 	return ""
 }
 
-func parseInt(t reflect.Type, s string) (int64, error)   { return strconv.ParseInt(s, 10, t.Bits()) }
+func parseInt(t reflect.Type, s string) (int64, error) { return strconv.ParseInt(s, 10, t.Bits()) }
+
 func parseUint(t reflect.Type, s string) (uint64, error) { return strconv.ParseUint(s, 10, t.Bits()) }
 
 func parseFloat(t reflect.Type, s string) (float64, error) {

@@ -55,7 +55,8 @@ var registry = struct {
 // types count, and decoded values come in that form. On the wire a variant is
 // its object with the member property, which holds the tag, before its own
 // members; it has that member wherever it stands, also where the static type is
-// the struct itself, and decoding demands it there too.
+// the struct itself, and decoding demands it there too. Only in a value of type
+// any, which hides the type, it may be missing.
 //
 // A struct may be in several unions if property and tag are the same. T needs a
 // method, so that not every type implements it. RegisterUnion must be called
@@ -92,7 +93,7 @@ func RegisterUnion[T any](property string, variants map[string]T) error {
 		if !forms[v.tag] {
 			ptr = ptr.Elem()
 		}
-		*to, _ = ptr.Interface().(T)
+		*to, _ = reflect.TypeAssert[T](ptr)
 		return nil
 	})
 	return within(rootName(iface), u.register())

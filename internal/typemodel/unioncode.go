@@ -15,6 +15,8 @@ import (
 type encodedField struct {
 	jsonField
 	isZero func(reflect.Value) bool // for omitzero
+	sized  bool                     // the JSON is empty exactly if Len is 0
+	full   bool                     // the JSON is never empty
 }
 
 func newEncodedField(f jsonField) encodedField {
@@ -28,6 +30,16 @@ func newEncodedField(f jsonField) encodedField {
 		}
 	} else if reflect.PointerTo(f.typ).Implements(zeroerType) {
 		e.isZero = func(v reflect.Value) bool { return v.Addr().Interface().(interface{ IsZero() bool }).IsZero() }
+	}
+	if implementsAny(f.typ, marshalMethods...) {
+		return e
+	}
+	switch f.typ.Kind() {
+	case reflect.String, reflect.Slice, reflect.Map, reflect.Array:
+		e.sized = f.typ != numberType
+	case reflect.Pointer, reflect.Interface, reflect.Struct:
+	default:
+		e.full = true
 	}
 	return e
 }
@@ -72,16 +84,28 @@ func encodeVariant(enc *jsontext.Encoder, u *union, ptr reflect.Value) error {
 	return enc.WriteToken(jsontext.EndObject)
 }
 
+// fieldAt returns the field at index, or false if it is inside an embedded
+// pointer that is nil.
+func fieldAt(v reflect.Value, index []int) (reflect.Value, bool) {
+	value, err := v.FieldByIndexErr(index)
+	return value, err == nil
+}
+
 func encodeField(enc *jsontext.Encoder, f *encodedField, v reflect.Value) error {
-	value, err := v.FieldByIndexErr(f.index)
-	if err != nil {
-		return nil // inside an embedded pointer that is nil
+	value, ok := fieldAt(v, f.index)
+	if !ok {
+		return nil
 	}
 	if f.omitzero && f.isZero(value) {
 		return nil
 	}
-	if f.omitempty {
-		return encodeUnlessEmpty(enc, f, value)
+	if f.omitempty && !f.full {
+		if !f.sized {
+			return encodeUnlessEmpty(enc, f, value)
+		}
+		if value.Len() == 0 {
+			return nil
+		}
 	}
 	if err := enc.WriteToken(jsontext.String(f.name)); err != nil {
 		return err
@@ -158,16 +182,16 @@ func (u *union) lookup(raw []byte) int {
 func findMember(data []byte, i int, name, quoted string) (start, end int) {
 	i = jsonscan.SpaceEnd(data, i+1)
 	for data[i] == '"' {
-		at, escaped := i, false
-		i, escaped = jsonscan.StringEnd(data, at)
-		match := string(data[at:i]) == quoted
+		at := i
+		end, escaped := jsonscan.StringEnd(data, at)
+		match := string(data[at:end]) == quoted
 		if escaped {
-			text, _ := jsonscan.String(data[at:i])
+			text, _ := jsonscan.String(data[at:end])
 			match = text == name
 		}
-		i = jsonscan.SpaceEnd(data, i)
+		i = jsonscan.SpaceEnd(data, end)
 		i = jsonscan.SpaceEnd(data, i+1)
-		end := jsonscan.ValueEnd(data, i)
+		end = jsonscan.ValueEnd(data, i)
 		if match {
 			return i, end
 		}

@@ -2,6 +2,7 @@ package typemodel
 
 import (
 	"context"
+	"encoding"
 	"fmt"
 	"reflect"
 	"slices"
@@ -19,6 +20,9 @@ func (e *ValidateError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the method's error.
 func (e *ValidateError) Unwrap() error { return e.Err }
+
+// validator is implemented by types that check their decoded values.
+type validator interface{ Validate(context.Context) error }
 
 // markValidators finds out for each object whether a walk below it would meet a
 // Validate method, and answers the same for n.
@@ -79,12 +83,11 @@ func embeddedValidators(t reflect.Type) (found []int) {
 
 // validation walks over a decoded value and calls Validate methods.
 type validation struct {
-	ctx  context.Context
 	path []byte // JSON pointer
 }
 
 // value calls the methods at and below v, which is addressable.
-func (w *validation) value(n *node, v reflect.Value) error {
+func (w *validation) value(ctx context.Context, n *node, v reflect.Value) error {
 	if !n.validate {
 		return nil
 	}
@@ -94,43 +97,43 @@ func (w *validation) value(n *node, v reflect.Value) error {
 		}
 		v = v.Elem()
 	}
-	if err := w.parts(n, v); err != nil {
+	if err := w.parts(ctx, n, v); err != nil {
 		return err
 	}
 	if n.shape == shapeUnion {
 		return nil
 	}
-	return w.call(v)
+	return w.call(ctx, v)
 }
 
-func (w *validation) parts(n *node, v reflect.Value) error {
+func (w *validation) parts(ctx context.Context, n *node, v reflect.Value) error {
 	switch n.shape {
 	case shapeStruct:
-		return w.fields(n.object, v)
+		return w.fields(ctx, n.object, v)
 	case shapeUnion:
-		return w.variant(n, v)
+		return w.variant(ctx, n, v)
 	case shapeArray:
 		for i := range v.Len() {
-			if err := w.at(strconv.Itoa(i), n.elem, v.Index(i)); err != nil {
+			if err := w.at(ctx, strconv.Itoa(i), n.elem, v.Index(i)); err != nil {
 				return err
 			}
 		}
 	case shapeMap:
-		return w.entries(n, v)
+		return w.entries(ctx, n, v)
 	}
 	return nil
 }
 
 // at is value one step further down.
-func (w *validation) at(name string, n *node, v reflect.Value) error {
+func (w *validation) at(ctx context.Context, name string, n *node, v reflect.Value) error {
 	depth := len(w.path)
 	w.path = appendEscaped(append(w.path, '/'), name)
-	err := w.value(n, v)
+	err := w.value(ctx, n, v)
 	w.path = w.path[:depth]
 	return err
 }
 
-func (w *validation) fields(o *object, v reflect.Value) error {
+func (w *validation) fields(ctx context.Context, o *object, v reflect.Value) error {
 	if !o.validate {
 		return nil
 	}
@@ -139,11 +142,11 @@ func (w *validation) fields(o *object, v reflect.Value) error {
 		if !f.node.validate {
 			continue
 		}
-		value, err := v.FieldByIndexErr(f.index)
-		if err != nil {
-			continue // inside an embedded pointer that is nil
+		value, ok := fieldAt(v, f.index)
+		if !ok {
+			continue
 		}
-		if err := w.at(f.name, f.node, value); err != nil {
+		if err := w.at(ctx, f.name, f.node, value); err != nil {
 			return err
 		}
 	}
@@ -155,7 +158,7 @@ func (w *validation) fields(o *object, v reflect.Value) error {
 			}
 			e = e.Elem()
 		}
-		if err := w.call(e); err != nil {
+		if err := w.call(ctx, e); err != nil {
 			return err
 		}
 	}
@@ -164,11 +167,11 @@ func (w *validation) fields(o *object, v reflect.Value) error {
 
 // entries walks over a map. Its values cannot be addressed, so methods see
 // copies.
-func (w *validation) entries(n *node, v reflect.Value) error {
+func (w *validation) entries(ctx context.Context, n *node, v reflect.Value) error {
 	for iter := v.MapRange(); iter.Next(); {
 		value := reflect.New(v.Type().Elem()).Elem()
 		value.Set(iter.Value())
-		if err := w.at(keyText(iter.Key()), n.elem, value); err != nil {
+		if err := w.at(ctx, keyText(iter.Key()), n.elem, value); err != nil {
 			return err
 		}
 	}
@@ -177,7 +180,7 @@ func (w *validation) entries(n *node, v reflect.Value) error {
 
 // keyText returns the key of a map as the name it has in JSON.
 func keyText(key reflect.Value) string {
-	if m, ok := key.Interface().(interface{ MarshalText() ([]byte, error) }); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](key); ok {
 		if text, err := m.MarshalText(); err == nil {
 			return string(text)
 		}
@@ -186,7 +189,7 @@ func keyText(key reflect.Value) string {
 }
 
 // variant walks over the value of a union.
-func (w *validation) variant(n *node, v reflect.Value) error {
+func (w *validation) variant(ctx context.Context, n *node, v reflect.Value) error {
 	if v.IsNil() {
 		return nil
 	}
@@ -199,25 +202,25 @@ func (w *validation) variant(n *node, v reflect.Value) error {
 	}
 	for _, o := range n.variants {
 		if o.typ == v.Type() {
-			if err := w.fields(o, v); err != nil {
+			if err := w.fields(ctx, o, v); err != nil {
 				return err
 			}
-			return w.call(v)
+			return w.call(ctx, v)
 		}
 	}
 	return nil
 }
 
 // call calls the method of v itself, if it has one.
-func (w *validation) call(v reflect.Value) error {
+func (w *validation) call(ctx context.Context, v reflect.Value) error {
 	if !v.CanAddr() {
 		return nil
 	}
-	method, ok := v.Addr().Interface().(interface{ Validate(context.Context) error })
+	method, ok := reflect.TypeAssert[validator](v.Addr())
 	if !ok {
 		return nil
 	}
-	if err := method.Validate(w.ctx); err != nil {
+	if err := method.Validate(ctx); err != nil {
 		return &ValidateError{Pointer: string(w.path), Err: err}
 	}
 	return nil
