@@ -204,6 +204,9 @@ func (c *conn) work(connect bool) {
 		c.connect()
 	}
 	for {
+		// A client that does not read the replies it causes gets no more of
+		// them: its messages wait, and then it is not read from any more.
+		c.out.waitRoom(c.queueLimit() / 2)
 		m, ok := c.nextMessage()
 		if !ok {
 			break

@@ -8,9 +8,7 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/go-cmp v0.7.0
 	go.uber.org/goleak v1.3.0
+	pgregory.net/rapid v1.3.0
 )
 
-require (
-	github.com/gobwas/httphead v0.1.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
-)
+require github.com/gobwas/httphead v0.1.0 // indirect

@@ -372,6 +372,30 @@ func TestStreamWaitsForItsClient(t *testing.T) {
 	}
 }
 
+// A client that sends faster than it reads is slowed down, not closed.
+func TestRepliesHoldTheNextCallsBack(t *testing.T) {
+	large := strings.Repeat("x", 4<<10)
+	srv := serve(t, kanava.Options[account]{}, wiring{OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (string, error) {
+		return large, nil
+	}, kanava.Public())})
+	c := kanavatest.Dial(t, srv, "/test")
+	const count = 500 // 2 MiB of replies through a queue of 64 KiB
+	c.Stall()
+	go func() {
+		for i := range count {
+			c.Send(i)
+			if i == 30 {
+				c.Resume()
+			}
+		}
+	}()
+	for range count {
+		if got := c.Next(); len(got) != len(large)+2 {
+			t.Fatalf("reply of %d bytes", len(got))
+		}
+	}
+}
+
 // Every subscriber sees each topic's events in the order of its neighbours,
 // each once, while others come and go.
 func TestOneOrderAtAllSubscribers(t *testing.T) {

@@ -74,10 +74,7 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int) error {
 			o.mu.Unlock()
 			return nil
 		}
-		if o.room == nil {
-			o.room = make(chan struct{})
-		}
-		room := o.room
+		room := o.waitForRoom()
 		o.mu.Unlock()
 		select {
 		case <-room:
@@ -85,6 +82,29 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// waitRoom returns when at most limit waits, or the box is closed.
+func (o *outbox) waitRoom(limit int) {
+	for {
+		o.mu.Lock()
+		if o.closing != nil || o.items.len() == 0 || o.bytes <= limit {
+			o.mu.Unlock()
+			return
+		}
+		room := o.waitForRoom()
+		o.mu.Unlock()
+		<-room
+	}
+}
+
+// waitForRoom returns a channel that is closed when something was taken; o.mu
+// is held.
+func (o *outbox) waitForRoom() <-chan struct{} {
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	return o.room
 }
 
 // take moves at most about maxBytes of items, at least one, to the end of
