@@ -30,15 +30,15 @@ func main() {
 		fmt.Fprintf(flag.CommandLine.Output(), "\nKANAVA_CHAT_SECRET signs the tokens; without it they end with the process.\n")
 	}
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, os.Getenv("KANAVA_CHAT_SECRET")); err != nil {
+	if err := run(*addr, os.Getenv("KANAVA_CHAT_SECRET")); err != nil {
 		log.Fatal("chat: ", err)
 	}
 }
 
-// run serves the chat until ctx ends, and then lets everybody finish.
-func run(ctx context.Context, addr, secret string) error {
+// run serves the chat until it is told to stop, and then lets everybody finish.
+func run(addr, secret string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
