@@ -16,15 +16,6 @@ type RoomParams struct {
 	Room string `json:"room" query:"room" doc:"Name of the room" minLength:"1" maxLength:"64"`
 }
 
-// Validate refuses names that are too long for a topic, which has at most 256
-// bytes with its "room:": 64 characters can be more.
-func (p RoomParams) Validate(context.Context) error {
-	if len("room:"+p.Room) > 256 {
-		return kanava.Invalid("/room", "is longer than 251 bytes")
-	}
-	return nil
-}
-
 // User is the session: who has signed in on a connection.
 type User struct {
 	ID    string    `json:"id"`
