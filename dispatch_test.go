@@ -51,7 +51,7 @@ func TestRepliesCarryTheRoutingMember(t *testing.T) {
 	}
 }
 
-func TestSeveralRoutingMembersAreTriedInOrder(t *testing.T) {
+func TestP5_SeveralRoutingMembersAreTriedInOrder(t *testing.T) {
 	say := func(what string) func(context.Context, *line, kanava.None) (text, error) {
 		return func(context.Context, *line, kanava.None) (text, error) { return text{what}, nil }
 	}
@@ -144,7 +144,7 @@ func TestUnknownActionGoesToOnMessage(t *testing.T) {
 	c.Expect(`{"message":"again"}`)
 }
 
-func TestBinary(t *testing.T) {
+func TestP6_Binary(t *testing.T) {
 	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, OnBinary: kanava.BinaryFunc(func(_ context.Context, _ *line, p []byte) ([]byte, error) {
 		if len(p) == 1 {
 			return nil, nil
@@ -202,7 +202,7 @@ func TestErrorsOfFunctions(t *testing.T) {
 	}
 }
 
-func TestOrderOfOneConnection(t *testing.T) {
+func TestP12_OrderOfOneConnection(t *testing.T) {
 	release := make(chan struct{})
 	wait := func(context.Context, *line, kanava.None) error { <-release; return nil }
 	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, Messages: by(
@@ -246,7 +246,7 @@ func TestOrderOfOneConnection(t *testing.T) {
 	}
 }
 
-func TestManyMessagesKeepTheirOrder(t *testing.T) {
+func TestP12_ManyMessagesKeepTheirOrder(t *testing.T) {
 	n := 0
 	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (int, error) {
 		n++ // no lock: one at a time
@@ -269,7 +269,7 @@ func TestManyMessagesKeepTheirOrder(t *testing.T) {
 	}
 }
 
-func TestWaitingCallsAreBounded(t *testing.T) {
+func TestP14_WaitingCallsAreBounded(t *testing.T) {
 	release := make(chan struct{})
 	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 4}}, wiring{Public: true,
 		OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (int, error) { <-release; return in, nil })})

@@ -172,7 +172,7 @@ func TestEventsNeedASession(t *testing.T) {
 	c.ExpectNone() // made by ann: it ended
 }
 
-func TestMaySubscribe(t *testing.T) {
+func TestS5_MaySubscribe(t *testing.T) {
 	srv := serveRooms(t, kanava.Options[account]{}, false)
 	ctx := context.Background()
 	topic := kanava.NewTopic[text](srv.EventHub(), "room", kanava.MaySubscribe(func(_ context.Context, a account, key string) error {
@@ -283,7 +283,7 @@ func TestSlowListenerEnds(t *testing.T) {
 	}
 }
 
-func TestSlowClientIsClosedAndNobodyElseWaits(t *testing.T) {
+func TestD11_SlowClientIsClosedAndNobodyElseWaits(t *testing.T) {
 	srv := serveRooms(t, kanava.Options[account]{}, true)
 	slow, quick := kanavatest.Dial(t, srv, "/test"), kanavatest.Dial(t, srv, "/test")
 	do(t, slow, `{"action":"join","room":"x"}`, "join")
@@ -373,7 +373,7 @@ func TestStreamWaitsForItsClient(t *testing.T) {
 }
 
 // A client that sends faster than it reads is slowed down, not closed.
-func TestRepliesHoldTheNextCallsBack(t *testing.T) {
+func TestP14_RepliesHoldTheNextCallsBack(t *testing.T) {
 	large := strings.Repeat("x", 4<<10)
 	srv := serve(t, kanava.Options[account]{}, wiring{OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (string, error) {
 		return large, nil

@@ -31,7 +31,7 @@ func serveEverything(t *testing.T) *server {
 	return srv
 }
 
-func TestOpeningData(t *testing.T) {
+func TestP2_OpeningData(t *testing.T) {
 	srv := serveEverything(t)
 	c := kanavatest.Dial(t, srv, "/all/a%2Fb?page=3&deep=1&since=2026-01-02T03:04:05Z&tag=x&tag=y&client=q&unknown=1")
 	c.Expect(`{"id":"a/b","page":3,"deep":true,"since":"2026-01-02T03:04:05Z","tags":["x","y"],"host":"kanava.test","client":"q"}`)
@@ -44,7 +44,7 @@ func TestOpeningData(t *testing.T) {
 	d.Expect(`{"id":"ab","page":1,"deep":false,"since":null,"tags":[],"host":"kanava.test","client":"h"}`)
 }
 
-func TestOpeningDataFaultsAllAtOnce(t *testing.T) {
+func TestP2_OpeningDataFaultsAllAtOnce(t *testing.T) {
 	_, err := kanavatest.DialRequest(t, serveEverything(t), request("/all/a?page=0&deep=maybe&since=yesterday&tag=1&tag=2&tag=3&client=a&client=b"))
 	var e *kanava.Error
 	if !errors.As(err, &e) || e.Code != kanava.CodeInvalidArgument || e.HTTPStatus() != http.StatusBadRequest {
@@ -72,7 +72,7 @@ func TestNoSuchRoute(t *testing.T) {
 	}
 }
 
-func TestOrigins(t *testing.T) {
+func TestS1_Origins(t *testing.T) {
 	for _, tc := range []struct {
 		host, origin string
 		allowed      []string
@@ -117,7 +117,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-func TestSubprotocols(t *testing.T) {
+func TestP1_Subprotocols(t *testing.T) {
 	srv := serve(t, kanava.Options[account]{Subprotocols: []string{"mine"}}, wiring{Public: true})
 	for _, tc := range []struct {
 		offered []string

@@ -59,7 +59,7 @@ func TestSessionIsCheckedBetweenScanAndDecode(t *testing.T) {
 	expectError(t, c, "echo", kanava.CodeUnauthenticated)
 }
 
-func TestSessionChangesAtOnce(t *testing.T) {
+func TestP16_SessionChangesAtOnce(t *testing.T) {
 	c := kanavatest.Dial(t, serve(t, kanava.Options[account]{}, wiring{Messages: by(login(), logout(), whoami())}), "/test")
 	c.SendText(`{"action":"whoami"}`)
 	c.Expect(`{"message":"","action":"whoami"}`)
@@ -78,7 +78,7 @@ func TestSessionChangesAtOnce(t *testing.T) {
 	c.Expect(`{"message":"bob","action":"whoami"}`)
 }
 
-func TestUserChangeEndsTheFormerUsersCalls(t *testing.T) {
+func TestP16_UserChangeEndsTheFormerUsersCalls(t *testing.T) {
 	started := make(chan struct{}, 1)
 	ended := make(chan error, 1)
 	srv := serve(t, kanava.Options[account]{AllowUserChange: true}, wiring{Messages: by(login(), whoami(),
@@ -151,7 +151,7 @@ func TestAdmitDecidesAtOpeningAndSetSession(t *testing.T) {
 	d.Expect(`{"message":"ann","action":"whoami"}`)
 }
 
-func TestSessionExpires(t *testing.T) {
+func TestS5_SessionExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := serve(t, kanava.Options[account]{}, wiring{Messages: by(login(), whoami(),
 			kanava.OnDo("secret", func(context.Context, *line, kanava.None) error { return nil }))})
