@@ -79,3 +79,13 @@ func closeFor(e *Error) CloseCode {
 	}
 	return CloseInternal
 }
+
+// reasonFor returns the reason that goes with closeFor(e): the name of the
+// code and, if e says when to come back, the range of milliseconds in which to
+// do so.
+func reasonFor(e *Error) string {
+	if ms := e.RetryAfter.Milliseconds(); ms > 0 {
+		return fmt.Sprintf("%s %d-%d", closeFor(e), ms, 2*ms)
+	}
+	return closeFor(e).String()
+}

@@ -41,8 +41,7 @@ func (x *call) answer(out any, err error) {
 	}
 	x.c.sendError(x.a.route, e)
 	if x.a.kind == KindConnect {
-		closing := closeFor(e)
-		_ = x.c.close(x, closing, closing.String())
+		_ = x.c.close(x, closeFor(e), reasonFor(e))
 	}
 }
 

@@ -1,5 +1,0 @@
-//go:build race
-
-package kanava_test
-
-const raceEnabled = true
