@@ -1,0 +1,92 @@
+package conformance_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kanava-go/kanava/conformance"
+)
+
+func load(t *testing.T) []conformance.Case {
+	t.Helper()
+	all, err := conformance.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	seen := make(map[string]string)
+	for _, c := range load(t) {
+		if file, twice := seen[c.Name]; twice {
+			t.Errorf("%q stands in %s and in %s", c.Name, file, c.File)
+		}
+		seen[c.Name] = c.File
+	}
+}
+
+// TestEveryRuleHasACase lists the rules that the plain form can show to a
+// client. The others are proved elsewhere: P14 needs a client that counts, and
+// P8's built-in actions wait for topics that clients may subscribe to.
+func TestEveryRuleHasACase(t *testing.T) {
+	cases := make(map[string]int)
+	for _, c := range load(t) {
+		cases[c.Rule()]++
+	}
+	for rule := range strings.FieldsSeq("P1 P2 P3 P4 P5 P6 P7 P8 P9 P12 P16 P17 D3 D13 S1 S3 S5 S7 V2 §2 §6 §9") {
+		if cases[rule] == 0 {
+			t.Errorf("no case shows %s", rule)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	const one = `[{"name":"P5 x","path":"/main","steps":[%]}]`
+	tests := []struct{ name, file, want string }{
+		{"no JSON", `[`, "EOF"},
+		{"an unknown member of a case", `[{"name":"P5 x","path":"/main","steps":[{"send":"x"}],"more":1}]`, "more"},
+		{"an unknown member of a step", strings.Replace(one, "%", `{"sent":"x"}`, 1), "sent"},
+		{"an unknown member deeper down", strings.Replace(one, "%", `{"close":{"code":1,"reason":"x"}}`, 1), "reason"},
+		{"a name without a rule", `[{"name":"x","path":"/main","steps":[{"send":"x"}]}]`, "rule"},
+		{"no steps", `[{"name":"P5 x","path":"/main","steps":[]}]`, "no steps"},
+		{"no path", `[{"name":"P5 x","steps":[{"send":"x"}]}]`, "path"},
+		{"a step that does nothing", strings.Replace(one, "%", `{"note":"x"}`, 1), "0 actions"},
+		{"a step that does two things", strings.Replace(one, "%", `{"send":"x","expect":"x"}`, 1), "2 actions"},
+		{"a client that is not declared", strings.Replace(one, "%", `{"client":"b","send":"x"}`, 1), "no path"},
+		{"a client without a step", `[{"name":"P5 x","path":"/main","clients":{"b":{"path":"/main"}},"steps":[{"send":"x"}]}]`, "no step"},
+		{"opened too late", strings.Replace(one, "%", `{"send":"x"},{"opened":{"subprotocol":""}}`, 1), "before"},
+		{"raw bytes without the need", strings.Replace(one, "%", `{"sendRaw":"81"}`, 1), "rfc6455"},
+		{"an unknown need", `[{"name":"P5 x","path":"/main","needs":["x"],"steps":[{"send":"x"}]}]`, "need"},
+		{"bad hexadecimal", strings.Replace(one, "%", `{"sendBinary":"0"}`, 1), "hex"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := conformance.Parse("test.json", []byte(tt.file))
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "test.json: ") {
+				t.Errorf("got %v\nwant an error of test.json with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseFillsIn(t *testing.T) {
+	cases, err := conformance.Parse("test.json", []byte(`[{"name":"P5 x","path":"/a","clients":{"b":{"path":"/b"}},"steps":[
+		{"sendRepeat":{"head":"<","unit":"ab","count":3,"tail":">"}},
+		{"client":"b","expectError":{"code":"internal"}},
+		{"sendBinary":"0a 0B"}, {"sendBinary":""}]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cases[0]
+	switch {
+	case c.Rule() != "P5", c.Opening(conformance.First).Path != "/a", c.Opening("b").Path != "/b":
+		t.Errorf("the case is %+v", c)
+	case c.Steps[0].Client != conformance.First, c.Steps[0].SendRepeat.Text() != "<ababab>":
+		t.Errorf("step 1 is %+v", c.Steps[0])
+	case c.Steps[1].ExpectError.Key != "action":
+		t.Errorf("step 2 is %+v", c.Steps[1].ExpectError)
+	case string(*c.Steps[2].SendBinary) != "\x0a\x0b", c.Steps[3].SendBinary == nil, len(*c.Steps[3].SendBinary) != 0:
+		t.Errorf("steps 3 and 4 are %+v", c.Steps[2:])
+	}
+}

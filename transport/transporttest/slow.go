@@ -1,0 +1,128 @@
+package transporttest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/kanava-go/kanava"
+)
+
+// This file has behaviours around clients that do not read.
+
+// big fills the buffers of a network quickly.
+var big = strings.Repeat("x", 50_000)
+
+func testSlowConsumer(t *testing.T, tr Transport) {
+	const events = 600
+	left := make(chan kanava.CloseCode, 2)
+	opts := quiet()
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	defer hub.Close()
+	opts.EventHub = hub
+	_, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
+		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *lab) (string, error) {
+			return "welcome", hub.Subscribe(ctx, "news", ch.ID())
+		}),
+		OnDisconnect: kanava.DisconnectFunc(func(_ context.Context, ch *lab) error {
+			code, _ := ch.Closed()
+			left <- code
+			return nil
+		}),
+	})
+	slow, fast := dial(t, d, "/lab"), dial(t, d, "/lab")
+	slow.expect(`"welcome"`)
+	fast.expect(`"welcome"`)
+	for i := range events {
+		if err := hub.Publish(t.Context(), "news", padded{i, big}); err != nil {
+			t.Fatal(err)
+		}
+		fast.expect(fmt.Sprintf(`{"topic":"news","data":{"n":%d,"pad":"%s"}}`, i, big)) // while slow takes nothing
+	}
+	// What the network had taken is still there; then comes the reason.
+	for i := 0; ; i++ {
+		f := slow.next()
+		if f.Kind == KindClosed {
+			if f.Code != int(kanava.CloseSlowConsumer) || !strings.HasPrefix(f.Reason, "slow_consumer") {
+				t.Errorf("got %v", f)
+			}
+			break
+		}
+		if want := fmt.Sprintf(`{"topic":"news","data":{"n":%d,`, i); i >= events || !strings.HasPrefix(string(f.Data), want) {
+			t.Fatalf("frame %d: got %.100s", i, f)
+		}
+	}
+	if code := receive(t, "OnDisconnect of the slow client", left); code != kanava.CloseSlowConsumer {
+		t.Errorf("OnDisconnect saw the code %d", code)
+	}
+	if err := hub.Publish(t.Context(), "news", "still here"); err != nil {
+		t.Fatal(err)
+	}
+	fast.expect(`{"topic":"news","data":"still here"}`)
+}
+
+// flood is a stream that sends without end, and counts.
+type flood struct {
+	sent  atomic.Int64
+	ended chan error
+}
+
+const floodSize = 5000 // values; 250 MB, more than any buffer on the way
+
+func (f *flood) wiring() kanava.Wiring[none, none] {
+	return kanava.Wiring[none, none]{
+		Messages: kanava.By("action",
+			kanava.OnStream("flood", func(ctx context.Context, _ *lab, in number, out *kanava.Stream[padded]) error {
+				for i := range in.N {
+					if err := out.Send(ctx, padded{i, big}); err != nil {
+						f.ended <- err
+						return err
+					}
+					f.sent.Add(1)
+				}
+				f.ended <- nil
+				return nil
+			}),
+		),
+	}
+}
+
+func testStreamWaits(t *testing.T, tr Transport) {
+	f := &flood{ended: make(chan error, 1)}
+	_, d := serveLab(t, tr, quiet(), f.wiring())
+	p := dial(t, d, "/lab")
+	p.send(fmt.Sprintf(`{"action":"flood","n":%d}`, floodSize))
+	if n := settles(t, f.sent.Load); n == floodSize || n == 0 {
+		t.Errorf("%d values were sent to a client that does not read", n)
+	}
+	select {
+	case err := <-f.ended:
+		t.Errorf("the stream ended before its client: %v", err)
+		return
+	default:
+	}
+	p.Cut()
+	if err := receive(t, "Send returns", f.ended); err == nil {
+		t.Error("Send went on after the client had left")
+	}
+}
+
+func testStreamResumes(t *testing.T, tr Transport) {
+	const values = 600
+	f := &flood{ended: make(chan error, 1)}
+	_, d := serveLab(t, tr, quiet(), f.wiring())
+	p := dial(t, d, "/lab")
+	p.send(fmt.Sprintf(`{"action":"flood","n":%d}`, values))
+	if n := settles(t, f.sent.Load); n == values {
+		t.Errorf("all values were sent to a client that does not read")
+	}
+	for i := range values {
+		p.expect(fmt.Sprintf(`{"n":%d,"pad":"%s"}`, i, big))
+	}
+	p.expect(`{"action":"flood"}`)
+	if err := receive(t, "the stream ends", f.ended); err != nil {
+		t.Error(err)
+	}
+}

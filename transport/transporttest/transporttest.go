@@ -1,0 +1,212 @@
+// Package transporttest is the suite that every transport passes: the vectors
+// of package conformance, and what vectors cannot show. A transport's own test
+// describes it as a [Transport] and calls [Run].
+package transporttest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/kanava-go/kanava"
+)
+
+// Transport is what the suite knows of a transport.
+type Transport struct {
+	// Serve starts a server that carries d, and returns how to reach it. It
+	// registers with tb what stops the server.
+	Serve func(tb testing.TB, d kanava.Dispatcher) Dial
+
+	// Omit lists what the transport cannot be tested for: a vector by its
+	// name, or all that have a need by "needs " and that need, with the
+	// reason. An entry that matches no vector fails the suite.
+	Omit map[string]string
+}
+
+// Dial connects a client. If the server refuses it the error is a [*RefusedError].
+type Dial func(ctx context.Context, r Request) (Client, error)
+
+// Request is what a client asks for.
+type Request struct {
+	Path         string // with the query
+	Headers      map[string]string
+	Subprotocols []string
+}
+
+// RefusedError is how a server turned a client away.
+type RefusedError struct {
+	Status int    // of HTTP, or the same for a transport that has none
+	Body   []byte // {"error":{"code","message","details"}}
+}
+
+// Error implements error.
+func (r *RefusedError) Error() string { return fmt.Sprintf("refused: %d %s", r.Status, r.Body) }
+
+// Client is the other end of one connection. It takes what the server sends
+// only while Receive runs, or up to a small buffer ahead of it. Send and
+// Receive may run at the same time, each on one goroutine.
+type Client interface {
+	// Subprotocol returns what the server chose, "" for none.
+	Subprotocol() string
+	// Send sends one message. It may block while the server does not read. The
+	// error of a connection that has ended may be dropped: Receive tells.
+	Send(ctx context.Context, data []byte, binary bool) error
+	// Receive returns the next thing that comes. After a KindClosed, or an error,
+	// it is not called again. An error says that the connection was lost, or
+	// that ctx ended.
+	Receive(ctx context.Context) (Frame, error)
+	// Close ends the connection as a client should, with a code and a reason.
+	Close(code int, reason string) error
+	// Cut ends the connection without a word. It may be called at any time,
+	// and more than once.
+	Cut()
+}
+
+// RawClient is a Client whose bytes reach the server as they are: what the
+// need "rfc6455" asks for.
+type RawClient interface {
+	SendRaw(p []byte) error
+}
+
+// Kind is the kind of a Frame.
+type Kind uint8
+
+// The kinds.
+const (
+	KindText Kind = iota
+	KindBinary
+	KindPong   // of RFC 6455
+	KindClosed // the server has closed the connection
+)
+
+// String returns the name of the kind in lower case.
+func (k Kind) String() string { return [...]string{"text", "binary", "pong", "closed"}[k] }
+
+// Frame is one thing that a client received.
+type Frame struct {
+	Kind   Kind
+	Data   []byte
+	Code   int    // of a KindClosed; 1005 if the server gave none
+	Reason string // of a KindClosed
+}
+
+// String shows the frame for messages of tests.
+func (f Frame) String() string {
+	switch {
+	case f.Kind == KindClosed:
+		return fmt.Sprintf("closed %d %q", f.Code, f.Reason)
+	case f.Kind == KindText && len(f.Data) > 1000:
+		return fmt.Sprintf("text of %d bytes: %.1000s…", len(f.Data), f.Data)
+	case f.Kind == KindText:
+		return "text " + string(f.Data)
+	}
+	return fmt.Sprintf("%s %x", f.Kind, f.Data)
+}
+
+// Run runs the suite. Each case is a subtest.
+func Run(t *testing.T, tr Transport) {
+	t.Run("vectors", func(t *testing.T) { runVectors(t, tr) })
+	for _, b := range behaviours {
+		t.Run(b.name, func(t *testing.T) { b.run(t, tr) })
+	}
+}
+
+// behaviours are what vectors cannot show.
+var behaviours = []struct {
+	name string
+	run  func(t *testing.T, tr Transport)
+}{
+	{"P12 a thousand messages are answered in order", testOrder},
+	{"P12 a blocking function delays only its own connection", testBlocking},
+	{"P14 a full connection is not read until there is room", testBackpressure},
+	{"D11 a client that never reads is closed and costs the others nothing", testSlowConsumer},
+	{"P12 a stream waits for its client and ends with it", testStreamWaits},
+	{"P12 a stream goes on when its client reads again", testStreamResumes},
+	{"D13 a publisher among a hundred subscribers loses and doubles nothing", testChurn},
+	{"§5 OnDisconnect runs once, after the functions", testDisconnect},
+	{"§5 a close of the server is seen by OnDisconnect", testServerCloses},
+	{"P16 contexts end with the connection", testContexts},
+	{"S5 a connection is closed some time after its session has expired", testExpiry},
+	{"§5 shutdown lets functions finish and tells clients to come back", testDrain},
+	{"§5 shutdown does not wait longer than it may", testCut},
+	{"§9 connections of one user are bounded", testUserConns},
+}
+
+// none is short for the opening data and the session of channels that have
+// none.
+type none = kanava.None
+
+// lab is the channel of the tests that bring their own functions.
+type lab = kanava.Channel[none, none]
+
+// quiet returns options of a server that logs nothing.
+func quiet() kanava.Options[none] {
+	return kanava.Options[none]{Logger: slog.New(slog.DiscardHandler)}
+}
+
+// serveLab starts a server with one public channel at "/lab".
+func serveLab(t *testing.T, tr Transport, opts kanava.Options[none], w kanava.Wiring[none, none]) (*kanava.Server[none], Dial) {
+	t.Helper()
+	srv := kanava.NewServer(opts)
+	w.Name, w.Route, w.Public = "lab", "/lab", true
+	srv.Wire(w)
+	shutDown(t, srv.Shutdown)
+	return srv, tr.Serve(t, srv)
+}
+
+// shutDown shuts a server down when the test ends.
+func shutDown(t *testing.T, f func(context.Context) error) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
+		defer cancel()
+		if err := f(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+// eventually waits until cond is true.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(Patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within %v: %s", Patience, what)
+		}
+	}
+}
+
+// settles waits until n has not changed for a while, and returns it.
+func settles(t *testing.T, n func() int64) int64 {
+	t.Helper()
+	const long = 300 * time.Millisecond
+	last, since := n(), time.Now()
+	eventually(t, "a count comes to rest", func() bool {
+		if now := n(); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > long
+	})
+	return last
+}
+
+// receive takes a value from a channel.
+func receive[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	deadline := time.NewTimer(Patience)
+	defer deadline.Stop()
+	select {
+	case v := <-from:
+		return v
+	case <-deadline.C:
+		t.Fatalf("not within %v: %s", Patience, what)
+		panic("unreachable")
+	}
+}
