@@ -10,7 +10,7 @@ type call struct {
 	lazyContext
 	c      *conn
 	a      *action
-	ctx    context.Context // the call itself, or what the Observer made of it
+	ctx    context.Context //nolint:containedctx // the call is a context: itself, or what the Observer made of it
 	ended  func(Code)      // of the Observer; may be nil
 	stream *streamEnd      // of stream functions
 	m      message         // what it answers; empty for lifecycle functions

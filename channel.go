@@ -5,6 +5,7 @@ import "context"
 // State is the stage of a connection's life.
 type State uint8
 
+// The states, in their order.
 const (
 	StateInitial State = iota // until OnConnect has returned
 	StateOpen

@@ -92,7 +92,6 @@ func (m *message) release() {
 // flushTime bounds how long a close waits for functions to return.
 const flushTime = 5 * time.Second
 
-func (c *conn) conn() *conn    { return c }
 func (c *conn) sinkID() string { return c.id }
 
 func (c *conn) state() State {
@@ -150,7 +149,8 @@ func (c *conn) receive(data []byte, binary bool) bool {
 		m.data = append([]byte{}, data...) // OnBinary owns it
 	} else {
 		m.room = messagePool.Get().(*messageRoom)
-		m.data = append(m.room.data[:0], data...)
+		m.room.data = append(m.room.data[:0], data...)
+		m.data = m.room.data
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"github.com/kanava-go/kanava/internal/form"
 	"github.com/kanava-go/kanava/internal/jsonscan"
@@ -113,10 +114,8 @@ func (c *conn) permit(a *action) *Error {
 
 func holdsOne(have, anyOf []string) bool {
 	for _, want := range anyOf {
-		for _, h := range have {
-			if h == want {
-				return true
-			}
+		if slices.Contains(have, want) {
+			return true
 		}
 	}
 	return false
@@ -168,7 +167,7 @@ func (x *call) invoke() (any, error) {
 			return nil, invalidByProgram(err)
 		}
 		if faults != nil {
-			return nil, c.invalid(a, m.data, faults)
+			return nil, c.invalid(a, faults)
 		}
 		m.release() // the input is a copy
 	}
@@ -186,7 +185,7 @@ func (x *call) invoke() (any, error) {
 }
 
 // invalid makes the error for an input that breaks the rules of its type.
-func (c *conn) invalid(a *action, raw []byte, faults []typemodel.Fault) *Error {
+func (c *conn) invalid(a *action, faults []typemodel.Fault) *Error {
 	e := faultsError("invalid input", faults)
 	if a.route.Action != "" {
 		return e

@@ -55,8 +55,10 @@ func TestP5_SeveralRoutingMembersAreTriedInOrder(t *testing.T) {
 	say := func(what string) func(context.Context, *line, kanava.None) (text, error) {
 		return func(context.Context, *line, kanava.None) (text, error) { return text{what}, nil }
 	}
-	srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
-		Messages: kanava.By("first", kanava.On("a", say("first a"))).By("second", kanava.On("a", say("second a")), kanava.On("b", say("second b")))})
+	srv := serve(t, kanava.Options[account]{}, wiring{
+		Public:   true,
+		Messages: kanava.By("first", kanava.On("a", say("first a"))).By("second", kanava.On("a", say("second a")), kanava.On("b", say("second b"))),
+	})
 	c := kanavatest.Dial(t, srv, "/test")
 	c.SendText(`{"second":"a"}`)
 	c.Expect(`{"message":"second a","second":"a"}`)
@@ -271,8 +273,10 @@ func TestP12_ManyMessagesKeepTheirOrder(t *testing.T) {
 
 func TestP14_WaitingCallsAreBounded(t *testing.T) {
 	release := make(chan struct{})
-	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 4}}, wiring{Public: true,
-		OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (int, error) { <-release; return in, nil })})
+	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 4}}, wiring{
+		Public:    true,
+		OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (int, error) { <-release; return in, nil }),
+	})
 	peer := newPeer()
 	link := open(t, srv, "/test", peer)
 	link.Start()

@@ -27,6 +27,8 @@ type fn struct {
 // Kind tells which of a channel's functions an [Invocation] or a [Payload] belongs to.
 type Kind uint8
 
+// The kinds. The first four are functions; a Payload can be of any but
+// KindDisconnect.
 const (
 	KindMessage    Kind = iota // an action, or OnMessage
 	KindConnect                // OnConnect

@@ -210,8 +210,7 @@ func TestListeners(t *testing.T) {
 	ctx := context.Background()
 	topic := kanava.NewTopic[text](hub, "room")
 	got := make(chan kanava.Event, 10)
-	var l *kanava.Listener
-	l = hub.Listen(func(ctx context.Context, ev kanava.Event) {
+	l := hub.Listen(func(ctx context.Context, ev kanava.Event) {
 		if string(ev.Data) == `{"message":"panic"}` {
 			panic("of a listener")
 		}

@@ -14,12 +14,14 @@ import (
 
 func TestOnConnectComesFirst(t *testing.T) {
 	release := make(chan struct{})
-	srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{}, wiring{
+		Public: true,
 		OnConnect: kanava.ConnectFunc(func(_ context.Context, ch *line) (text, error) {
 			<-release
 			return text{"welcome, " + ch.State().String()}, nil
 		}),
-		OnMessage: kanava.Func(func(_ context.Context, ch *line, _ text) (text, error) { return text{ch.State().String()}, nil })})
+		OnMessage: kanava.Func(func(_ context.Context, ch *line, _ text) (text, error) { return text{ch.State().String()}, nil }),
+	})
 	c := kanavatest.Dial(t, srv, "/test")
 	c.SendText(`{"message":"early"}`)
 	c.ExpectNone()
@@ -44,7 +46,8 @@ func TestOnConnectRefuses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ended := make(chan kanava.CloseCode, 1)
-			srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
+			srv := serve(t, kanava.Options[account]{}, wiring{
+				Public:    true,
 				OnConnect: kanava.ConnectFunc(func(context.Context, *line) (kanava.None, error) { return kanava.None{}, tc.err }),
 				OnDisconnect: kanava.DisconnectFunc(func(_ context.Context, ch *line) error {
 					code, _ := ch.Closed()
@@ -54,7 +57,8 @@ func TestOnConnectRefuses(t *testing.T) {
 				OnMessage: kanava.Func(func(context.Context, *line, text) (text, error) {
 					t.Error("a message was taken")
 					return text{}, nil
-				})})
+				}),
+			})
 			c := kanavatest.Dial(t, srv, "/test")
 			c.SendText(`{"message":"x"}`)
 			expectError(t, c, "", tc.code)
@@ -83,7 +87,8 @@ func TestOnDisconnectRunsOnceAfterEverythingElse(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{}, wiring{
+		Public: true,
 		Messages: by(login(),
 			kanava.OnDo("wait", func(ctx context.Context, ch *line, in kanava.None) error {
 				running++
@@ -95,7 +100,8 @@ func TestOnDisconnectRunsOnceAfterEverythingElse(t *testing.T) {
 			code, reason := ch.Closed()
 			ended <- end{code, reason, running, ctx.Err(), ch.Session().ID, ch.State()}
 			return nil
-		})})
+		}),
+	})
 	c := kanavatest.Dial(t, srv, "/test")
 	do(t, c, `{"action":"login","id":"ann"}`, "login")
 	c.SendText(`{"action":"beside"}`)
@@ -115,11 +121,13 @@ func TestOnDisconnectRunsOnceAfterEverythingElse(t *testing.T) {
 }
 
 func TestOnDisconnectBelongsToAStartedConnection(t *testing.T) {
-	srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{}, wiring{
+		Public: true,
 		OnDisconnect: kanava.DisconnectFunc(func(context.Context, *line) error {
 			t.Error("OnDisconnect ran for a connection that never started")
 			return nil
-		})})
+		}),
+	})
 	link := open(t, srv, "/test", newPeer())
 	link.Disconnect(kanava.CloseAbnormal, "")
 	receive(t, link.Done())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -69,10 +70,8 @@ func chain(channel reflect.Type, h Handler, groups ...[]Middleware) Handler {
 	defer wiring.mu.Unlock()
 	wiring.channel.Store(&channel)
 	defer wiring.channel.Store(nil)
-	for i := len(groups) - 1; i >= 0; i-- {
-		for j := len(groups[i]) - 1; j >= 0; j-- {
-			h = groups[i][j](h)
-		}
+	for _, m := range slices.Backward(slices.Concat(groups...)) {
+		h = m(h)
 	}
 	return h
 }
@@ -99,17 +98,17 @@ type Sender func(ctx context.Context, p *Payload) error
 // publisher, who never waits for it.
 type Outgoing func(next Sender) Sender
 
+// outgoingChain puts outgoing middleware together; nil if there is none.
 func outgoingChain(groups ...[]Outgoing) Sender {
-	var s Sender
-	for i := len(groups) - 1; i >= 0; i-- {
-		for j := len(groups[i]) - 1; j >= 0; j-- {
-			if s == nil {
-				s = func(_ context.Context, p *Payload) error { p.passed = true; return nil }
-			}
-			s = groups[i][j](s)
-		}
+	all := slices.Concat(groups...)
+	if len(all) == 0 {
+		return nil
 	}
-	return s
+	send := func(_ context.Context, p *Payload) error { p.passed = true; return nil }
+	for _, o := range slices.Backward(all) {
+		send = o(send)
+	}
+	return send
 }
 
 func channelName(t reflect.Type) string {

@@ -35,7 +35,8 @@ func TestMiddlewareStandsAroundEveryFunction(t *testing.T) {
 			return text{out.(text).Message + "!"}, nil
 		}
 	}
-	srv := serve(t, kanava.Options[account]{Middleware: []kanava.Middleware{note("server")}}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{Middleware: []kanava.Middleware{note("server")}}, wiring{
+		Public:       true,
 		Middleware:   []kanava.Middleware{note("channel")},
 		OnConnect:    kanava.ConnectFunc(func(context.Context, *line) (kanava.None, error) { return kanava.None{}, nil }),
 		OnDisconnect: kanava.DisconnectFunc(func(context.Context, *line) error { return nil }),
@@ -43,7 +44,8 @@ func TestMiddlewareStandsAroundEveryFunction(t *testing.T) {
 		Messages: by(kanava.On("echo", echo, kanava.With(note("function"), shout)),
 			kanava.OnStream("stream", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error {
 				return out.Send(ctx, 1)
-			}))})
+			})),
+	})
 	c := kanavatest.Dial(t, srv, "/test")
 	c.SendText(`{"action":"echo","message":"hi"}`)
 	c.Expect(`{"message":"HI!","action":"echo"}`)
@@ -130,7 +132,8 @@ func TestOutgoingSeesEveryPayload(t *testing.T) {
 	hub := kanava.NewEventHub(kanava.HubOptions{})
 	defer hub.Close()
 	topic = kanava.NewTopic[text](hub, "room")
-	srv := serve(t, kanava.Options[account]{EventHub: hub, Outgoing: []kanava.Outgoing{count}}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{EventHub: hub, Outgoing: []kanava.Outgoing{count}}, wiring{
+		Public:   true,
 		Outgoing: []kanava.Outgoing{redact}, Declares: []kanava.Declared{topic, push},
 		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *line) (text, error) {
 			return text{"secret welcome"}, topic.Subscribe(ctx, ch, "x")
@@ -141,7 +144,8 @@ func TestOutgoingSeesEveryPayload(t *testing.T) {
 		Messages: by(kanava.On("echo", echo),
 			kanava.OnDo("push", func(ctx context.Context, ch *line, in text) error { return push.Send(ctx, ch, in) }),
 			kanava.OnDo("publish", func(ctx context.Context, _ *line, in text) error { return topic.Publish(ctx, "x", in) }),
-			kanava.OnStream("stream", func(ctx context.Context, _ *line, in text, out *kanava.Stream[text]) error { return out.Send(ctx, in) }))})
+			kanava.OnStream("stream", func(ctx context.Context, _ *line, in text, out *kanava.Stream[text]) error { return out.Send(ctx, in) })),
+	})
 	c := kanavatest.Dial(t, srv, "/test")
 	c.Expect(`{"message":"*** welcome"}`)
 	for _, tc := range []struct{ send, want string }{
@@ -158,7 +162,7 @@ func TestOutgoingSeesEveryPayload(t *testing.T) {
 		{`{"action":"echo","message":"panic"}`, `{"action":"echo","error":{"code":"internal","message":"internal error"}}`},
 	} {
 		c.SendText(tc.send)
-		for _, want := range strings.Split(tc.want, " {\"") {
+		for want := range strings.SplitSeq(tc.want, " {\"") {
 			if !strings.HasPrefix(want, "{") {
 				want = `{"` + want
 			}

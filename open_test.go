@@ -24,10 +24,12 @@ type everything struct {
 
 func serveEverything(t *testing.T) *server {
 	srv := serve(t, kanava.Options[account]{}, wiring{})
-	srv.Wire(kanava.Wiring[everything, account]{Name: "all", Route: "/all/{id}", Public: true,
+	srv.Wire(kanava.Wiring[everything, account]{
+		Name: "all", Route: "/all/{id}", Public: true,
 		OnConnect: kanava.ConnectFunc(func(_ context.Context, ch *kanava.Channel[everything, account]) (everything, error) {
 			return ch.Opening(), nil
-		})})
+		}),
+	})
 	return srv
 }
 

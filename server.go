@@ -205,7 +205,7 @@ func (s *core) wire(d *channelDecl) {
 	if err := register(s.mux, def); err != nil {
 		for _, other := range s.defs {
 			alone := http.NewServeMux()
-			if register(alone, other); register(alone, def) != nil {
+			if register(alone, other) == nil && register(alone, def) != nil {
 				panic(d.wrong("Route %q matches the same requests as Route %q of channel %q at %s", d.route, other.route, other.name, other.where).text)
 			}
 		}

@@ -125,7 +125,8 @@ func TestAdmitDecidesAtOpeningAndSetSession(t *testing.T) {
 				return kanava.Errorf(kanava.CodePermissionDenied, "banned")
 			}
 			return nil
-		}})
+		},
+	})
 	c := kanavatest.Dial(t, srv, "/test")
 	c.SendText(`{"action":"login","id":"banned"}`)
 	expectError(t, c, "login", kanava.CodePermissionDenied)
@@ -239,13 +240,15 @@ func TestConnectionsOfAUser(t *testing.T) {
 func TestHooksCannotChangeTheSession(t *testing.T) {
 	var errs [3]error
 	var ch *line
-	srv := serve(t, kanava.Options[account]{}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{}, wiring{
+		Public:    true,
 		OnConnect: kanava.ConnectFunc(func(_ context.Context, c *line) (kanava.None, error) { ch = c; return kanava.None{}, nil }),
 		Messages:  by(login(), whoami()),
 		Admit: func(ctx context.Context, _ noOpen, _ account) error {
 			errs[0] = ch.SetSession(ctx, account{ID: "root"})
 			return nil
-		}})
+		},
+	})
 	hub := srv.EventHub()
 	topic := kanava.NewTopic[text](hub, "t", kanava.MaySubscribe(func(ctx context.Context, _ account, _ string) error {
 		errs[1], errs[2] = ch.ClearSession(ctx), hub.Subscribe(ctx, "other", ch.ID())

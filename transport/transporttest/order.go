@@ -3,6 +3,7 @@ package transporttest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -135,4 +136,49 @@ func testBackpressure(t *testing.T, tr Transport) {
 	if err := receive(t, "everything is sent", failed); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// testMix sends good and bad messages in a random order, faster than they are
+// answered.
+func testMix(t *testing.T, tr Transport) {
+	const messages = 400
+	exchanges := []struct{ send, want string }{
+		{`{"action":"ping"}`, `{"action":"ping"}`},
+		{`{"message":"hi"}`, `{"message":"Echo: hi"}`},
+		{`{"action":"object"}`, `{"text":"hello","n":1,"action":"object"}`},
+		{`{"type":"greet"}`, `{"by":"type","type":"greet"}`},
+		{`{"action":"size","text":"` + strings.Repeat("ä", 3000) + `"}`, `{"length":3000,"action":"size"}`},
+		{`{"action":"fail","code":"aborted","message":"so"}`, `{"action":"fail","error":{"code":"aborted","message":"so"}}`},
+		{`{"action":"crash","how":"error"}`, `{"action":"crash","error":{"code":"internal",`},
+		{`{"action":"text","value":"a"}`, `{"action":"text","error":{"code":"invalid_argument",`},
+		{`{"message":1}`, `{"error":{"code":"invalid_argument",`},
+		{`{`, `{"error":{"code":"invalid_argument",`},
+		{`{"action":"ping","action":"ping"}`, `{"error":{"code":"invalid_argument",`},
+		{`{"action":"secret"}`, `{"action":"secret","error":{"code":"unauthenticated",`},
+	}
+	p := dial(t, tr.Serve(t, NewServer(t)), "/main")
+	rnd := rand.New(rand.NewPCG(3, 4))
+	chosen := make([]int, messages)
+	for i := range chosen {
+		chosen[i] = rnd.IntN(len(exchanges))
+	}
+	sent := make(chan error, 1)
+	go func() { // ends when all is sent, or p is cut
+		for _, n := range chosen {
+			if err := p.trySend(exchanges[n].send); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	for i, n := range chosen {
+		if f := p.next(); f.Kind != KindText || !strings.HasPrefix(string(f.Data), exchanges[n].want) {
+			t.Fatalf("message %d: got %v\nwant text %s", i, f, exchanges[n].want)
+		}
+	}
+	if err := receive(t, "everything is sent", sent); err != nil {
+		t.Fatal(err)
+	}
+	p.expectNone()
 }

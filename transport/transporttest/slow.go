@@ -85,6 +85,7 @@ func (f *flood) wiring() kanava.Wiring[none, none] {
 				f.ended <- nil
 				return nil
 			}),
+			kanava.On("echo", func(_ context.Context, _ *lab, in number) (number, error) { return in, nil }),
 		),
 	}
 }
@@ -118,10 +119,26 @@ func testStreamResumes(t *testing.T, tr Transport) {
 	if n := settles(t, f.sent.Load); n == values {
 		t.Errorf("all values were sent to a client that does not read")
 	}
-	for i := range values {
-		p.expect(fmt.Sprintf(`{"n":%d,"pad":"%s"}`, i, big))
+	const calls = 20
+	for i := range calls { // half of the queue is left to replies
+		p.send(fmt.Sprintf(`{"action":"echo","n":%d}`, i))
+	}
+	items, replies := 0, 0
+	for range values + calls {
+		text := string(p.next().Data)
+		switch text {
+		case fmt.Sprintf(`{"n":%d,"pad":"%s"}`, items, big):
+			items++
+		case fmt.Sprintf(`{"n":%d,"action":"echo"}`, replies):
+			replies++
+		default:
+			t.Fatalf("after %d values and %d replies: got %.100s", items, replies, text)
+		}
 	}
 	p.expect(`{"action":"flood"}`)
+	if replies != calls {
+		t.Errorf("%d of %d calls were answered", replies, calls)
+	}
 	if err := receive(t, "the stream ends", f.ended); err != nil {
 		t.Error(err)
 	}

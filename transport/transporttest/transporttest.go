@@ -119,12 +119,15 @@ var behaviours = []struct {
 	run  func(t *testing.T, tr Transport)
 }{
 	{"P12 a thousand messages are answered in order", testOrder},
+	{"P12 good and bad messages are answered one by one", testMix},
 	{"P12 a blocking function delays only its own connection", testBlocking},
 	{"P14 a full connection is not read until there is room", testBackpressure},
 	{"D11 a client that never reads is closed and costs the others nothing", testSlowConsumer},
 	{"P12 a stream waits for its client and ends with it", testStreamWaits},
 	{"P12 a stream goes on when its client reads again", testStreamResumes},
 	{"D13 a publisher among a hundred subscribers loses and doubles nothing", testChurn},
+	{"D13 all subscribers see one order of many publishers", testOneOrder},
+	{"§5 every OnConnect has an OnDisconnect, also while the server shuts down", testStorm},
 	{"§5 OnDisconnect runs once, after the functions", testDisconnect},
 	{"§5 a close of the server is seen by OnDisconnect", testServerCloses},
 	{"P16 contexts end with the connection", testContexts},
