@@ -39,7 +39,7 @@ type conn struct {
 
 	mu        sync.Mutex
 	phase     phase // guarded by mu, as is all that follows
-	started   bool  // OnConnect has run or did not have to
+	started   bool  // OnConnect runs, has run or does not have to: OnDisconnect follows
 	waiting   fifo[message]
 	bytes     int      // of waiting
 	working   bool     // a goroutine works waiting off
@@ -232,13 +232,21 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	return m, true
 }
 
+// connect runs OnConnect, unless the session may not or the client has left
+// by now.
 func (c *conn) connect() {
-	x := c.newCall(c.def.onConnect, message{})
-	if c.begin(x, true) {
+	ran := false
+	if err := c.permit(c.def.onConnect); err != nil {
+		c.core.logRefusal(c, form.Route{}, err)
+		c.sendError(form.Route{}, err)
+		_ = c.close(context.Background(), closeFor(err), reasonFor(err))
+	} else if x := c.newCall(c.def.onConnect, message{}); c.begin(x, true) {
 		x.run()
+		ran = true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.started = ran
 	if c.phase == phaseConnecting {
 		c.phase = phaseOpen
 	}
