@@ -96,7 +96,8 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 		note:  kanava.NewPush[textValue]("note"),
 		gates: make(map[string]chan struct{}),
 	}
-	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched())
+	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched(),
+		a.members("members", kanava.Protected()), a.members("admins", kanava.Allow("admin")))
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
@@ -283,6 +284,17 @@ func (a *app) connect(ctx context.Context, ch *kanava.Channel[connectData, User]
 		return welcome{"and goodbye"}, ch.Close(ctx, kanava.CloseCode(o.Close), "done here")
 	}
 	return welcome{"welcome"}, nil
+}
+
+// members is a channel whose OnConnect is not for everyone.
+func (a *app) members(name string, who kanava.FuncOption) kanava.Wiring[kanava.None, User] {
+	return kanava.Wiring[kanava.None, User]{
+		Name: name, Route: "/" + name, Public: true,
+		OnConnect: kanava.ConnectFunc(func(_ context.Context, ch *channel) (welcome, error) {
+			return welcome{ch.Session().Name}, nil
+		}, who),
+		Messages: kanava.By("action", kanava.OnDo("ping", ping[kanava.None])),
+	}
 }
 
 // watched is a channel whose OnDisconnect tells a room how the connection
