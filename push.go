@@ -15,7 +15,7 @@ type Push[T any] struct {
 }
 
 // NewPush makes a Push. It panics if the name is empty or T has no JSON form.
-// A wiring has to declare it.
+// A wiring lists it in Declares, so that generated clients know it.
 func NewPush[T any](name string) *Push[T] {
 	where := callerPlace(0)
 	if name == "" || len(name) > 256 {
