@@ -24,15 +24,18 @@ func waits(gates map[string]chan struct{}, left chan<- kanava.CloseCode) (kanava
 			left <- code
 			return nil
 		}),
-		Messages: kanava.By("action", kanava.OnDo("wait", func(ctx context.Context, _ *lab, in gateName) error {
-			running <- struct{}{}
-			select {
-			case <-gates[in.Gate]:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})),
+		Messages: kanava.By("action",
+			kanava.OnDo("wait", func(ctx context.Context, _ *lab, in gateName) error {
+				running <- struct{}{}
+				select {
+				case <-gates[in.Gate]:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}),
+			kanava.OnDo("ping", func(context.Context, *lab, none) error { return nil }),
+		),
 	}, running
 }
 
@@ -46,6 +49,7 @@ func testDrain(t *testing.T, tr Transport) {
 	second.send(`{"action":"wait","gate":"second"}`)
 	receive(t, "a function runs", running)
 	receive(t, "another function runs", running)
+	idle.expectNone() // it has begun: OnDisconnect will run
 
 	down := make(chan error, 1)
 	go func() { down <- srv.Shutdown(context.Background()) }() // ends when the last connection has

@@ -138,6 +138,38 @@ func testBackpressure(t *testing.T, tr Transport) {
 	}
 }
 
+// testFastSender calls a function with large results, and reads none of them
+// until the server reads no more calls: it is slowed down, not closed.
+func testFastSender(t *testing.T, tr Transport) {
+	const messages = 600
+	_, d := serveLab(t, tr, quiet(), kanava.Wiring[none, none]{
+		OnMessage: kanava.Func(func(_ context.Context, _ *lab, in padded) (padded, error) { return in, nil }),
+	})
+	message := func(n int) string { return fmt.Sprintf(`{"n":%d,"pad":"%s"}`, n, big) }
+	p := dial(t, d, "/lab")
+	var sent atomic.Int64
+	failed := make(chan error, 1)
+	go func() { // ends when all is sent, or p is cut
+		for i := range messages {
+			if err := p.trySend(message(i)); err != nil {
+				failed <- err
+				return
+			}
+			sent.Add(1)
+		}
+		failed <- nil
+	}()
+	if n := settles(t, sent.Load); n == messages {
+		t.Error("the server went on reading while nothing of what it sent was read")
+	}
+	for i := range messages {
+		p.expect(message(i))
+	}
+	if err := receive(t, "everything is sent", failed); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // testMix sends good and bad messages in a random order, faster than they are
 // answered.
 func testMix(t *testing.T, tr Transport) {

@@ -122,6 +122,7 @@ var behaviours = []struct {
 	{"P12 good and bad messages are answered one by one", testMix},
 	{"P12 a blocking function delays only its own connection", testBlocking},
 	{"P14 a full connection is not read until there is room", testBackpressure},
+	{"P14 a client that sends faster than it reads is slowed down", testFastSender},
 	{"D11 a client that never reads is closed and costs the others nothing", testSlowConsumer},
 	{"P12 a stream waits for its client and ends with it", testStreamWaits},
 	{"P12 a stream goes on when its client reads again", testStreamResumes},
