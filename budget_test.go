@@ -23,7 +23,7 @@ type typedOut struct {
 const typedMessage = `{"action":"echo","message":"0123456789012345678901234567890123456789012345678901234567890123"}`
 
 func typedEcho(tb testing.TB) (send func()) {
-	srv := kanava.NewServer(kanava.Options[account]{})
+	srv := kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Unlimited}})
 	srv.Wire(wiring{Name: "typed", Route: "/typed", Public: true, Messages: by(
 		kanava.On("echo", func(_ context.Context, _ *line, in typedIn) (typedOut, error) { return typedOut{in.Message, 1}, nil }))})
 	peer := newPeer()

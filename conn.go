@@ -29,6 +29,11 @@ type conn struct {
 	life        lazyContext
 	out         outbox
 
+	rate    bucket
+	own     atomic.Pointer[buckets] // of actions called while nobody had signed in; nil until needed
+	ofUser  atomic.Pointer[buckets] // of the user who has signed in; nil while nobody has
+	strikes int                     // messages refused for their rate in a row; of the goroutine in work
+
 	current  atomic.Pointer[session] // nil while nobody has signed in
 	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
 	expiry   *time.Timer             // guarded by sessions
@@ -369,7 +374,7 @@ func (c *conn) settle() {
 func (c *conn) farewell(started bool) {
 	defer c.bury()
 	c.endSession()
-	if a := c.def.onDisc; started && a != nil && !(a.needsSession && c.liveSession() == nil) {
+	if a := c.def.onDisc; started && a != nil && c.permit(a) == nil {
 		x := c.newCall(a, message{})
 		c.begin(x, true)
 		x.run()

@@ -1,6 +1,10 @@
 package kanava
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // Conns are the connections of a server. It is safe for concurrent use.
 type Conns struct{ s *core }
@@ -50,11 +54,11 @@ func (c *conn) isLive() bool { return c.state() != StateClosed }
 func (s *core) ofUser(userID string) []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]*conn, 0, len(s.users[userID]))
-	for c := range s.users[userID] {
-		out = append(out, c)
+	u := s.users[userID]
+	if u == nil {
+		return nil
 	}
-	return out
+	return slices.Collect(maps.Keys(u.conns))
 }
 
 // all returns every connection.
@@ -106,6 +110,12 @@ func (s *core) remove(c *conn) {
 	}
 }
 
+// user is what the server keeps of a user who has signed in somewhere.
+type user struct {
+	conns   map[*conn]struct{}
+	buckets buckets
+}
+
 // indexUser moves a connection from one user to another; nil is nobody. It
 // refuses if the next user has too many connections.
 func (s *core) indexUser(c *conn, former, next *session) error {
@@ -116,17 +126,22 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if to != "" {
-		if len(s.users[to]) >= s.limits.UserConns {
+		u := s.users[to]
+		if u == nil {
+			u = &user{conns: make(map[*conn]struct{})}
+			s.users[to] = u
+		}
+		if len(u.conns) >= s.limits.UserConns {
 			return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", s.limits.UserConns)
 		}
-		if s.users[to] == nil {
-			s.users[to] = make(map[*conn]struct{})
-		}
-		s.users[to][c] = struct{}{}
+		u.conns[c] = struct{}{}
+		c.ofUser.Store(&u.buckets)
+	} else {
+		c.ofUser.Store(nil)
 	}
-	if from != "" {
-		delete(s.users[from], c)
-		if len(s.users[from]) == 0 {
+	if u := s.users[from]; u != nil {
+		delete(u.conns, c)
+		if len(u.conns) == 0 {
 			delete(s.users, from)
 		}
 	}

@@ -16,12 +16,23 @@ import (
 
 // handle runs a message's function, or starts it if others may run beside it.
 func (c *conn) handle(m message) {
+	if err := c.meter(); err != nil {
+		m.release()
+		c.sendError(form.Route{}, err)
+		c.strike(err)
+		return
+	}
+	c.strikes = 0
 	a, route, err := c.route(&m)
 	if err == nil {
 		err = c.permit(a)
 	}
+	if err == nil {
+		err = c.meterAction(a)
+	}
 	if err != nil {
 		m.release()
+		c.chargeError()
 		c.core.logRefusal(c, route, err)
 		c.sendError(route, err)
 		return

@@ -250,7 +250,7 @@ func TestP12_OrderOfOneConnection(t *testing.T) {
 
 func TestP12_ManyMessagesKeepTheirOrder(t *testing.T) {
 	n := 0
-	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (int, error) {
+	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Unlimited}}, wiring{Public: true, OnMessage: kanava.Func(func(_ context.Context, _ *line, in int) (int, error) {
 		n++ // no lock: one at a time
 		if in != n {
 			return 0, kanava.Errorf(kanava.CodeAborted, "got %d as message %d", in, n)

@@ -57,6 +57,7 @@ type funcOptions struct {
 	middleware []Middleware
 	concurrent bool
 	timeout    time.Duration
+	rate       Rate
 }
 
 type access uint8

@@ -39,6 +39,7 @@ func (x *call) answer(out any, err error) {
 	if x.a.kind == KindDisconnect {
 		return
 	}
+	x.c.chargeError()
 	x.c.sendError(x.a.route, e)
 	if x.a.kind == KindConnect {
 		_ = x.c.close(x, closeFor(e), reasonFor(e))

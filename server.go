@@ -87,7 +87,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		observer:        opts.Observer,
 		mux:             http.NewServeMux(),
 		conns:           make(map[string]*conn),
-		users:           make(map[string]map[*conn]struct{}),
+		users:           make(map[string]*user),
 	}
 	if err := storable(s.sessionType); err != nil {
 		panic(fmt.Sprintf("kanava: NewServer at %s: session %v", callerPlace(0), err))
@@ -186,10 +186,10 @@ type core struct {
 	mux      *http.ServeMux // guarded by wiringMu: finds channels by path
 
 	mu       sync.Mutex
-	conns    map[string]*conn              // guarded by mu
-	users    map[string]map[*conn]struct{} // guarded by mu: by user id, of live sessions
-	draining bool                          // guarded by mu
-	empty    chan struct{}                 // guarded by mu: closed when the last of conns has gone; nil if nobody waits
+	conns    map[string]*conn // guarded by mu
+	users    map[string]*user // guarded by mu: by user id, of live sessions
+	draining bool             // guarded by mu
+	empty    chan struct{}    // guarded by mu: closed when the last of conns has gone; nil if nobody waits
 }
 
 // wire checks a channel and adds it.

@@ -70,6 +70,8 @@ type Limits struct {
 	QueueNoUser   int           // the same while the connection has no session and the channel is not Public; default 64 KiB
 	Event         int           // bytes of one published event; default 64 KiB
 	UserConns     int           // connections of one user on this server; default 64
+	Rate          Rate          // messages of one connection, bad ones included; one answered with an error costs 5; default 200 a second, 1,000 at once
+	UserRate      Rate          // messages of one user over all connections to this server; default Unlimited
 	CallTime      time.Duration // context of a function that is not a stream; default 30 s
 	ExpiryGrace   time.Duration // from the expiry of a session to the close; default 25 s
 }
@@ -92,6 +94,15 @@ func (l Limits) withDefaults() Limits {
 	def(&l.QueueNoUser, 64<<10)
 	def(&l.Event, 64<<10)
 	def(&l.UserConns, 64)
+	if !l.Rate.valid() || !l.UserRate.valid() {
+		panic("kanava: a rate is neither zero nor positive")
+	}
+	if l.Rate == (Rate{}) {
+		l.Rate = Rate{PerSecond: 200, Burst: 1000}
+	}
+	if l.UserRate == (Rate{}) {
+		l.UserRate = Unlimited
+	}
 	if l.CallTime < 0 || l.ExpiryGrace < 0 {
 		panic("kanava: a limit is negative")
 	}

@@ -1,0 +1,151 @@
+package kanava
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+// Rate bounds how often something may happen: PerSecond on average, and Burst
+// at once after a quiet time. The zero value stands for a default; Unlimited
+// is no bound.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Unlimited is the Rate that refuses nothing.
+var Unlimited = Rate{PerSecond: math.Inf(1), Burst: math.MaxInt}
+
+// valid reports whether r can be a limit.
+func (r Rate) valid() bool { return r == Rate{} || r.PerSecond > 0 && r.Burst > 0 }
+
+func (r Rate) unlimited() bool { return math.IsInf(r.PerSecond, 1) }
+
+// interval is the time in which one token grows back.
+func (r Rate) interval() time.Duration { return time.Duration(float64(time.Second) / r.PerSecond) }
+
+// bucket is a token bucket in the form of the generic cell rate algorithm
+// (ITU-T I.371): one time says how full it is. The zero value is full.
+type bucket struct {
+	mu   sync.Mutex
+	full time.Time // guarded by mu: when the bucket will be full again
+}
+
+// errorCost is what a message costs that is answered with an error.
+const errorCost = 5
+
+// maxStrikes is how many messages in a row may be refused before the
+// connection is closed.
+const maxStrikes = 10
+
+// take takes one token, or tells how long it takes until there is one.
+func (b *bucket) take(r Rate, now time.Time) (wait time.Duration) {
+	if r.unlimited() {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	full := b.full
+	if full.Before(now) {
+		full = now
+	}
+	full = full.Add(r.interval())
+	if wait = full.Sub(now) - time.Duration(r.Burst)*r.interval(); wait > 0 {
+		return wait
+	}
+	b.full = full
+	return 0
+}
+
+// charge takes tokens that are owed, whether they are there or not, but leaves
+// no debt behind.
+func (b *bucket) charge(r Rate, n int, now time.Time) {
+	if r.unlimited() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full.Before(now) {
+		b.full = now
+	}
+	b.full = b.full.Add(time.Duration(n) * r.interval())
+	if empty := now.Add(time.Duration(r.Burst) * r.interval()); b.full.After(empty) {
+		b.full = empty
+	}
+}
+
+// RateLimit bounds how often the function is called: by one user, over all of
+// the user's connections to this server, or by one connection where nobody has
+// signed in. A call over the rate is answered with CodeResourceExhausted. It
+// comes on top of Limits.Rate.
+func RateLimit(r Rate) FuncOption { return func(o *funcOptions) { o.rate = r } }
+
+// buckets are those of one user, or of a connection without one.
+type buckets struct {
+	all bucket
+
+	mu     sync.Mutex
+	action map[*action]*bucket // guarded by mu: of actions with a RateLimit
+}
+
+func (b *buckets) of(a *action) *bucket {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.action == nil {
+		b.action = make(map[*action]*bucket)
+	}
+	x := b.action[a]
+	if x == nil {
+		x = &bucket{}
+		b.action[a] = x
+	}
+	return x
+}
+
+// meter charges a message before anything is done for it: to the connection
+// and to its user.
+func (c *conn) meter() *Error {
+	now, l := time.Now(), &c.core.limits
+	wait := c.rate.take(l.Rate, now)
+	if b := c.ofUser.Load(); b != nil && wait == 0 {
+		wait = b.all.take(l.UserRate, now)
+	}
+	return tooFast(wait)
+}
+
+// meterAction charges a call to its function's RateLimit.
+func (c *conn) meterAction(a *action) *Error {
+	if a.opts.rate == (Rate{}) {
+		return nil
+	}
+	b := c.ofUser.Load()
+	if b == nil { // nobody has signed in
+		c.own.CompareAndSwap(nil, &buckets{})
+		b = c.own.Load()
+	}
+	return tooFast(b.of(a).take(a.opts.rate, time.Now()))
+}
+
+// chargeError makes a message that was answered with an error dearer than one
+// that was not.
+func (c *conn) chargeError() { c.rate.charge(c.core.limits.Rate, errorCost-1, time.Now()) }
+
+func tooFast(wait time.Duration) *Error {
+	if wait == 0 {
+		return nil
+	}
+	e := Errorf(CodeResourceExhausted, "too many messages: wait a little")
+	e.RetryAfter = max(wait, time.Millisecond)
+	return e
+}
+
+// strike counts a message refused for its rate; one too many in a row closes
+// the connection.
+func (c *conn) strike(e *Error) {
+	c.strikes++
+	if c.strikes < maxStrikes {
+		return
+	}
+	_ = c.close(&c.life, CloseRateLimited, reasonFor(e))
+}
