@@ -51,7 +51,8 @@ func (d *channelDecl) wrong(format string, args ...any) *wireError {
 
 // check turns a declaration into what runs, or says what is wrong with it.
 func (d *channelDecl) check(s *core) *channelDef {
-	def := &channelDef{channelDecl: d, send: outgoingChain(s.outgoing, d.outgoing)}
+	def := &channelDef{channelDecl: d}
+	d.guarded(func() { def.send = outgoingChain(s.outgoing, d.outgoing) }, func(text string) { panic(d.wrong("%s", text).text) })
 	d.checkRoute(def)
 	if err := d.checkDeclared(s); err != nil {
 		panic(err.text)
@@ -139,6 +140,9 @@ func (d *channelDecl) compile(s *core, f *fn, route form.Route, what string) *ac
 		if k := a.in.Kind(); route.Key != "" && !isObject(k) {
 			wrong("input %s is no JSON object: a routed message always is one", f.in)
 		}
+		if route.Key != "" && a.in.Has(route.Key) {
+			wrong("input %s has a member %q: that is the routing member, which is taken out before decoding; rename it", f.in, route.Key)
+		}
 	}
 	if f.out != nil {
 		if a.out, err = typemodel.Of(f.out, typemodel.Output); err != nil {
@@ -159,6 +163,11 @@ func (d *channelDecl) compile(s *core, f *fn, route form.Route, what string) *ac
 		}
 	case accessProtected:
 		a.needsSession = true
+	default:
+		wrong("Public and Protected contradict each other")
+	}
+	if text := f.opts.wrong(lifecycle); text != "" {
+		wrong("%s", text)
 	}
 	a.timeout = f.opts.timeout
 	if a.timeout == 0 && !f.stream {
@@ -176,22 +185,42 @@ func isObject(k typemodel.Kind) bool {
 
 // wrap builds the handler; a Guard for another channel panics in it.
 func (d *channelDecl) wrap(s *core, a *action, wrong func(string, ...any)) {
-	defer func() {
-		if p := recover(); p != nil {
-			wrong("%v", p)
-		}
-	}()
-	for _, group := range [][]Middleware{s.middleware, d.middleware, a.opts.middleware} {
-		for _, m := range group {
-			if m == nil {
-				wrong("a middleware is nil")
-			}
-		}
-	}
 	inner := func(ctx context.Context, inv *Invocation) (any, error) {
 		return a.call(ctx, inv.Conn, inv.In, inv.stream)
 	}
-	a.handler = chain(d.channel, inner, s.middleware, d.middleware, a.opts.middleware)
+	d.guarded(func() { a.handler = chain(d.channel, inner, s.middleware, d.middleware, a.opts.middleware) },
+		func(text string) { wrong("%s", text) })
+}
+
+// guarded runs build, which calls functions of the program, and tells wrong
+// why it panics.
+func (d *channelDecl) guarded(build func(), wrong func(text string)) {
+	defer func() {
+		if p := recover(); p != nil {
+			wrong(fmt.Sprint(p))
+		}
+	}()
+	build()
+}
+
+// wrong says what is wrong with the options of a function.
+func (o *funcOptions) wrong(lifecycle bool) string {
+	for _, anyOf := range o.allow {
+		if len(anyOf) == 0 {
+			return "Allow without a permission lets nobody in"
+		}
+	}
+	switch {
+	case o.timeout < 0:
+		return "Timeout is negative"
+	case !o.rate.valid():
+		return "RateLimit needs a positive PerSecond and Burst"
+	case lifecycle && o.concurrent:
+		return "Concurrent is for functions that clients call"
+	case lifecycle && o.rate != Rate{}:
+		return "RateLimit is for functions that clients call"
+	}
+	return ""
 }
 
 // clashing says how an output could be mistaken for another kind of frame of

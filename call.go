@@ -63,17 +63,21 @@ func (c *conn) newCall(a *action, m message) *call {
 		x.stream = &streamEnd{call: x}
 	}
 	x.ctx = x
-	if !c.core.quiet {
-		info := a.info
-		info.Conn = c.id
-		x.ctx, x.ended = c.core.observer.CallStarted(x, info)
-	}
 	return x
 }
 
+// observe tells the Observer that the call starts.
+func (x *call) observe() {
+	if !x.c.core.quiet {
+		info := x.a.info
+		info.Conn = x.c.id
+		x.ctx, x.ended = x.c.core.observer.CallStarted(x, info)
+	}
+}
+
 // begin counts x among the running calls of its connection; ordered says that
-// it is the one whose turn it is. It reports false if the connection is
-// closing: x must not run then.
+// it is the one whose turn it is, and not one that others run beside. It
+// reports false if the connection is closing: x must not run then.
 func (c *conn) begin(x *call, ordered bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,6 +92,8 @@ func (c *conn) begin(x *call, ordered bool) bool {
 	c.running++
 	if ordered {
 		c.ordered = x
+	} else {
+		c.beside++
 	}
 	return true
 }
@@ -108,6 +114,8 @@ func (c *conn) finish(x *call) {
 	c.running--
 	if c.ordered == x {
 		c.ordered = nil
+	} else {
+		c.beside--
 	}
 	if x.holds {
 		c.holders--

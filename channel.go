@@ -9,7 +9,7 @@ type State uint8
 const (
 	StateInitial State = iota // until OnConnect has returned
 	StateOpen
-	StateClosed // closed, or about to be: nothing sent from now on arrives
+	StateClosed // closed, or about to be: only replies of functions that still run arrive
 )
 
 var stateNames = [...]string{"initial", "open", "closed"}
@@ -79,8 +79,8 @@ func (ch *Channel[Open, Session]) SetSession(ctx context.Context, s Session) err
 }
 
 // ClearSession signs the connection out. Subscriptions made while the user was
-// signed in end, and so do the user's other running calls. It is not an error
-// if there is no session.
+// signed in end, and so do the user's running calls, but for the one whose
+// context ctx is. It is not an error if there is no session.
 func (ch *Channel[Open, Session]) ClearSession(ctx context.Context) error {
 	return ch.c.clearSession(ctx)
 }
@@ -93,11 +93,12 @@ func (ch *Channel[Open, Session]) SendBinary(ctx context.Context, p []byte) erro
 }
 
 // Close ends the connection with code, one of Kanava's or the program's own
-// from 4000 to 4399, and a reason of at most 123 bytes. What was sent before
-// goes out first, and so does the reply of the function that calls Close and
-// of the function that has its turn; other running functions see their
-// contexts end. Close does not wait for that. It panics if code may not be
-// sent. Closing twice is not an error; the first code stands.
+// from 4000 to 4399, and a reason, which is cut at 123 bytes. What was sent
+// before goes out first, and so does the reply of the function that calls
+// Close with its own context and of the function that has its turn; other
+// running functions see their contexts end. Close does not wait for that. It
+// panics if code may not be sent. Closing twice is not an error; the first code
+// stands.
 func (ch *Channel[Open, Session]) Close(ctx context.Context, code CloseCode, reason string) error {
 	return ch.c.close(ctx, code, reason)
 }

@@ -1,6 +1,10 @@
 package kanava
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
 
 // CloseCode says why a connection ended, as a WebSocket close code (RFC 6455
 // section 7.4 and docs/protocol.md section 6). 4000 to 4199 are the program's
@@ -88,4 +92,19 @@ func reasonFor(e *Error) string {
 		return fmt.Sprintf("%s %d-%d", closeFor(e), ms, 2*ms)
 	}
 	return closeFor(e).String()
+}
+
+// fitReason makes text fit into a close frame: UTF-8 of at most 123 bytes (RFC
+// 6455 section 5.5).
+func fitReason(text string) string {
+	const most = 123
+	text = strings.ToValidUTF8(text, "\ufffd")
+	if len(text) <= most {
+		return text
+	}
+	end := most
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
 }

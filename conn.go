@@ -39,8 +39,8 @@ type conn struct {
 	expiry   *time.Timer             // guarded by sessions
 
 	subMu sync.Mutex
-	subs  map[string]*subscription // guarded by subMu
-	gone  bool                     // guarded by subMu: no more subscriptions
+	subs  map[hubTopic]*subscription // guarded by subMu
+	gone  bool                       // guarded by subMu: no more subscriptions
 
 	mu        sync.Mutex
 	phase     phase // guarded by mu, as is all that follows
@@ -50,6 +50,7 @@ type conn struct {
 	working   bool     // a goroutine works waiting off
 	calls     *call    // the running ones
 	running   int      // their number
+	beside    int      // how many of them others run beside
 	ordered   *call    // the one whose turn it is
 	blocked   bool     // Receive returned false and Wake has not come
 	closing   *Closing // Close was called
@@ -133,6 +134,7 @@ func (c *conn) start() {
 	c.started = true
 	if c.def.onConnect != nil {
 		c.phase, c.working = phaseConnecting, true
+		c.out.hold()
 		go c.work(true)
 		return
 	}
@@ -186,7 +188,7 @@ func (c *conn) full() bool {
 
 func (c *conn) isFull() bool {
 	l := &c.core.limits
-	return c.phase < phaseClosing && (c.running+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
+	return c.phase < phaseClosing && (c.running-c.beside+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
 }
 
 // resume wakes the transport if it stopped reading and there is room again.
@@ -229,11 +231,13 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	}
 	if c.phase != phaseOpen || c.waiting.len() == 0 {
 		c.working = false
+		c.resume()
 		c.settle()
 		return m, false
 	}
 	m = c.waiting.pop()
 	c.bytes -= len(m.data)
+	c.resume()
 	return m, true
 }
 
@@ -243,12 +247,12 @@ func (c *conn) connect() {
 	ran := false
 	if err := c.permit(c.def.onConnect); err != nil {
 		c.core.logRefusal(c, form.Route{}, err)
-		c.sendError(form.Route{}, err)
-		_ = c.close(context.Background(), closeFor(err), reasonFor(err))
+		c.refuse(context.Background(), err)
 	} else if x := c.newCall(c.def.onConnect, message{}); c.begin(x, true) {
 		x.run()
 		ran = true
 	}
+	c.out.release(nil, true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.started = ran
@@ -262,9 +266,7 @@ func (c *conn) close(ctx context.Context, code CloseCode, reason string) error {
 	if !code.sendable() || code == CloseNoStatus || code == CloseAbnormal {
 		panic("kanava: Close: " + code.String() + " is no code that a program may send: use Kanava's or 4000 to 4399")
 	}
-	if len(reason) > 123 {
-		panic("kanava: Close: the reason is longer than 123 bytes")
-	}
+	reason = fitReason(reason)
 	caller := callOf(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -311,6 +313,10 @@ func (c *conn) drain() {
 func (c *conn) cut(closing Closing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.phase < phaseClosing {
+		c.phase, c.closing = phaseClosing, &closing
+	}
+	c.discard()
 	for x := c.calls; x != nil; x = x.next {
 		x.cancel(context.Canceled)
 	}
@@ -383,7 +389,7 @@ func (c *conn) farewell(started bool) {
 
 func (c *conn) bury() {
 	code, _ := c.closed()
+	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Since(c.opened))
 	c.core.remove(c)
 	close(c.done)
-	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Since(c.opened))
 }

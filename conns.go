@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Conns are the connections of a server. It is safe for concurrent use.
@@ -141,11 +142,26 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 	}
 	if u := s.users[from]; u != nil {
 		delete(u.conns, c)
-		if len(u.conns) == 0 {
-			delete(s.users, from)
-		}
+		s.forget(from, u)
 	}
 	return nil
+}
+
+// forget removes a user who has no connection, as soon as the user's buckets
+// are full: leaving and coming back does not fill them. s.mu is held.
+func (s *core) forget(id string, u *user) {
+	if len(u.conns) > 0 || s.users[id] != u {
+		return
+	}
+	if wait := time.Until(u.buckets.fullAt()); wait > 0 {
+		time.AfterFunc(wait, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.forget(id, u)
+		})
+		return
+	}
+	delete(s.users, id)
 }
 
 func userOf(s *session) string {

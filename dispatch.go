@@ -30,6 +30,9 @@ func (c *conn) handle(m message) {
 	if err == nil {
 		err = c.meterAction(a)
 	}
+	if err == nil && a.beside() {
+		err = c.besideRoom()
+	}
 	if err != nil {
 		m.release()
 		c.chargeError()
@@ -123,6 +126,17 @@ func (c *conn) permit(a *action) *Error {
 	return nil
 }
 
+// besideRoom refuses a call that others run beside if there are as many as may
+// be. It does not wait: they can last as long as the connection.
+func (c *conn) besideRoom() *Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if limit := c.core.limits.WaitingCalls; c.beside >= limit {
+		return Errorf(CodeResourceExhausted, "too many calls are running: the limit is %d", limit)
+	}
+	return nil
+}
+
 func holdsOne(have, anyOf []string) bool {
 	for _, want := range anyOf {
 		if slices.Contains(have, want) {
@@ -139,6 +153,7 @@ var errStopped = errors.New("the function ended its goroutine")
 func (x *call) run() {
 	var out any
 	err := errStopped
+	defer x.c.finish(x) // whatever else ends the goroutine
 	defer func() {
 		if p := recover(); p != nil {
 			err = x.panicked(p)
@@ -148,8 +163,8 @@ func (x *call) run() {
 			x.stream.ended.Store(true)
 		}
 		x.answer(out, err)
-		x.c.finish(x)
 	}()
+	x.observe()
 	out, err = x.invoke()
 }
 
@@ -224,8 +239,8 @@ func faultsError(text string, faults []typemodel.Fault) *Error {
 // returned an error in front of the pointers in that error.
 func invalidByProgram(err error) error {
 	var v *typemodel.ValidateError
-	var e *Error
-	if !errors.As(err, &v) || !errors.As(err, &e) || e == nil {
+	e, _ := find(err)
+	if e == nil || !errors.As(err, &v) {
 		return err
 	}
 	c := *e

@@ -92,6 +92,9 @@ func (e *Error) Because(cause error) *Error {
 // Error returns the code and the message, and the cause where there is one. It
 // is for logs: clients are sent the fields.
 func (e *Error) Error() string {
+	if e == nil {
+		return "nil *kanava.Error"
+	}
 	if e.cause != nil {
 		return string(e.Code) + ": " + e.Message + ": " + e.cause.Error()
 	}
@@ -99,7 +102,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause, or nil.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
 
 // HTTPStatus returns the HTTP status that goes with the code; 400 for a code
 // of the program's own, 500 for anything else that is unknown.
@@ -113,6 +121,6 @@ func (e *Error) HTTPStatus() int {
 	return http.StatusInternalServerError
 }
 
-// ErrClosed is returned by what sends to a connection that has ended, and by a
-// Stream after its function has returned.
-var ErrClosed = errors.New("kanava: connection or stream is closed")
+// ErrClosed is returned by what sends to a connection that has ended, by a
+// Stream after its function has returned, and by a hub that was closed.
+var ErrClosed = errors.New("kanava: closed")

@@ -3,6 +3,7 @@ package kanava
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -17,9 +18,12 @@ var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 // says that nobody is there to be told.
 func (x *call) toError(err error) *Error {
 	log, kind := x.c.core.logger, x.a.kind
-	var e *Error
+	e, panicked := find(err)
 	switch {
-	case errors.As(err, &e) && e != nil:
+	case panicked != nil:
+		log.Error("function returned an error whose methods panic", x.attrs("type", fmt.Sprintf("%T", err), "panic", panicked)...)
+		return errInternal
+	case e != nil:
 		level := slog.LevelDebug
 		if kind == KindDisconnect || e.Code == CodeInternal {
 			level = slog.LevelError
@@ -47,11 +51,23 @@ var errInternal = Errorf(CodeInternal, "internal error")
 // asError is toError for the program's hooks at opening, with a code of its own
 // for other errors.
 func asError(err error, otherwise *Error) *Error {
-	var e *Error
-	if errors.As(err, &e) && e != nil {
+	if e, panicked := find(err); e != nil {
 		return e
+	} else if panicked != nil {
+		return errInternal
 	}
 	return otherwise.Because(err)
+}
+
+// find returns the *Error that err is or wraps. The methods of the program's
+// errors can panic: usually err holds a nil pointer.
+func find(err error) (e *Error, panicked any) {
+	defer func() { panicked = recover() }()
+	if errors.As(err, &e) && e != nil {
+		return e, nil
+	}
+	_ = err.Error()
+	return nil, nil
 }
 
 func (s *core) logRefusal(c *conn, route form.Route, e *Error) {

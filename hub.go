@@ -67,21 +67,32 @@ type sink interface {
 	sinkID() string
 	deliver(ev *event, sub *subscription)
 	// subscribe asks the sink's own rules, and calls add to go on.
-	subscribe(ctx context.Context, topic string, f *family, key string, add func(*subscription)) error
-	unsubscribe(topic string) *subscription
+	subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error
+	unsubscribe(at hubTopic) *subscription
+}
+
+// hubTopic names a topic: two hubs can have topics of one name.
+type hubTopic struct {
+	hub   *EventHub
+	topic string
 }
 
 // NewEventHub makes a hub in the memory of this process. Who makes a hub
 // closes it.
 func NewEventHub(opts HubOptions) *EventHub {
-	if opts.Event == 0 {
-		opts.Event = Limits{}.withDefaults().Event
+	if opts.Event < 0 {
+		panic(fmt.Sprintf("kanava: NewEventHub at %s: HubOptions.Event is negative", callerPlace(0)))
 	}
-	if opts.Observer == nil {
-		opts.Observer = NopObserver{}
+	if opts.Event == 0 {
+		opts.Event = 64 << 10
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
+	}
+	if opts.Observer == nil {
+		opts.Observer = NopObserver{}
+	} else {
+		opts.Observer = safeObserver{opts.Observer, opts.Logger}
 	}
 	h := &EventHub{opts: opts, families: make(map[string]*family)}
 	for i := range h.shards {
@@ -129,7 +140,7 @@ func (h *EventHub) Subscribe(ctx context.Context, topic, subscriberID string) er
 // subscription, or no such subscriber.
 func (h *EventHub) Unsubscribe(_ context.Context, topic, subscriberID string) error {
 	if s, ok := h.sinks.Load(subscriberID); ok {
-		s.(sink).unsubscribe(topic).drop()
+		s.(sink).unsubscribe(hubTopic{h, topic}).drop()
 	}
 	return nil
 }
@@ -189,8 +200,7 @@ func (h *EventHub) publish(ctx context.Context, ev *event, opts []PublishOption)
 
 // subscription is one subscriber's place in a topic.
 type subscription struct {
-	topic string
-	hub   *EventHub
+	hubTopic
 	state *topicState
 	to    sink
 	index int // in state.subs; guarded by state.mu
@@ -212,7 +222,7 @@ func (h *EventHub) subscribe(ctx context.Context, to sink, topic string, f *fami
 	if h.isClosed() {
 		return ErrClosed
 	}
-	return to.subscribe(ctx, topic, f, key, func(sub *subscription) { h.add(sub) })
+	return to.subscribe(ctx, hubTopic{h, topic}, f, key, h.add)
 }
 
 // add registers a subscription; events published from now on reach it.
@@ -226,7 +236,7 @@ func (h *EventHub) add(sub *subscription) {
 		sh.topics[sub.topic] = ts
 	}
 	ts.mu.Lock()
-	sub.hub, sub.state, sub.index = h, ts, len(ts.subs)
+	sub.state, sub.index = ts, len(ts.subs)
 	ts.subs = append(ts.subs, sub)
 	ts.mu.Unlock()
 }
@@ -267,7 +277,10 @@ func (h *EventHub) shard(topic string) *hubShard {
 }
 
 func (h *EventHub) familyOf(topic string) (*family, string) {
-	name, key, _ := strings.Cut(topic, ":")
+	name, key, ok := strings.Cut(topic, ":")
+	if !ok {
+		return nil, ""
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.families[name], key

@@ -253,7 +253,7 @@ func TestListeners(t *testing.T) {
 	if !errors.Is(l.Err(), kanava.ErrClosed) {
 		t.Errorf("Err is %v", l.Err())
 	}
-	for _, err := range []error{topic.Publish(ctx, "x", text{}), topic.Subscribe(ctx, l, "x"), hub.Listen(nil).Err()} {
+	for _, err := range []error{topic.Publish(ctx, "x", text{}), topic.Subscribe(ctx, l, "x"), hub.Listen(func(context.Context, kanava.Event) {}).Err()} {
 		if !errors.Is(err, kanava.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}

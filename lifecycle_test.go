@@ -218,14 +218,22 @@ func TestCloseRefusesBadCodes(t *testing.T) {
 			_ = ch.Close(context.Background(), code, "")
 		}()
 	}
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("a reason of 124 bytes: no panic")
-			}
-		}()
-		_ = ch.Close(context.Background(), 4000, strings.Repeat("x", 124))
-	}()
+}
+
+func TestCloseReasonFits(t *testing.T) {
+	for _, tc := range []struct{ reason, want string }{
+		{strings.Repeat("x", 124), strings.Repeat("x", 123)},
+		{strings.Repeat("x", 122) + "\u00e4", strings.Repeat("x", 122)},
+		{"a\xffb", "a\ufffdb"},
+	} {
+		ch := kanavatest.NewChannel[noOpen, account](t, noOpen{}, nil)
+		if err := ch.Close(context.Background(), 4000, tc.reason); err != nil {
+			t.Fatal(err)
+		}
+		if got := kanavatest.ClientOf(t, ch).ExpectClose(4000); got != tc.want {
+			t.Errorf("%q became %q, want %q", tc.reason, got, tc.want)
+		}
+	}
 }
 
 func TestShutdownDrains(t *testing.T) {

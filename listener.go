@@ -17,7 +17,7 @@ type Listener struct {
 
 	// subMu is taken before the hub's locks, mu after them.
 	subMu sync.Mutex
-	subs  map[string]*subscription // guarded by subMu; nil once ended
+	subs  map[hubTopic]*subscription // guarded by subMu; nil once ended
 
 	mu      sync.Mutex
 	queue   []*event // guarded by mu
@@ -31,7 +31,8 @@ type Listener struct {
 // wait; its context ends with the listener. Up to 1 MiB of events wait for a
 // slow handle; then the listener ends with CodeResourceExhausted.
 func (h *EventHub) Listen(handle func(ctx context.Context, ev Event)) *Listener {
-	l := &Listener{hub: h, id: rand.Text(), handle: handle, done: make(chan struct{}), subs: make(map[string]*subscription)}
+	mustFunc(handle == nil, "Listen", callerPlace(0))
+	l := &Listener{hub: h, id: rand.Text(), handle: handle, done: make(chan struct{}), subs: make(map[hubTopic]*subscription)}
 	h.sinks.Store(l.id, l)
 	if h.isClosed() {
 		l.end(ErrClosed)
@@ -82,25 +83,25 @@ func (l *Listener) end(err error) {
 	}
 }
 
-func (l *Listener) subscribe(_ context.Context, topic string, _ *family, _ string, add func(*subscription)) error {
+func (l *Listener) subscribe(_ context.Context, at hubTopic, _ *family, _ string, add func(*subscription)) error {
 	l.subMu.Lock()
 	defer l.subMu.Unlock()
 	if l.subs == nil {
 		return ErrClosed
 	}
-	if l.subs[topic] == nil {
-		sub := &subscription{topic: topic, to: l}
-		l.subs[topic] = sub
+	if l.subs[at] == nil {
+		sub := &subscription{hubTopic: at, to: l}
+		l.subs[at] = sub
 		add(sub)
 	}
 	return nil
 }
 
-func (l *Listener) unsubscribe(topic string) *subscription {
+func (l *Listener) unsubscribe(at hubTopic) *subscription {
 	l.subMu.Lock()
 	defer l.subMu.Unlock()
-	sub := l.subs[topic]
-	delete(l.subs, topic)
+	sub := l.subs[at]
+	delete(l.subs, at)
 	return sub
 }
 
@@ -112,13 +113,13 @@ func (l *Listener) deliver(ev *event, _ *subscription) {
 	if l.err != nil {
 		return
 	}
-	if len(l.queue) > 0 && l.bytes+ev.size() > listenerQueue {
+	if len(l.queue) > 0 && l.bytes+itemCost+ev.size() > listenerQueue {
 		// The hub's locks are held: the end comes from elsewhere.
 		go l.end(Errorf(CodeResourceExhausted, "the listener is slower than its events"))
 		return
 	}
 	l.queue = append(l.queue, ev)
-	l.bytes += ev.size()
+	l.bytes += itemCost + ev.size()
 	if !l.running {
 		l.running = true
 		go l.work()
@@ -137,7 +138,7 @@ func (l *Listener) work() {
 		ev := l.queue[0]
 		l.queue[0] = nil
 		l.queue = l.queue[1:]
-		l.bytes -= ev.size()
+		l.bytes -= itemCost + ev.size()
 		l.mu.Unlock()
 		e := Event{Topic: ev.topic}
 		if ev.binary {

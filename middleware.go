@@ -38,6 +38,7 @@ type Middleware func(next Handler) Handler
 // channel it is wired to has other types.
 func Guard[Open, Session any](f func(ctx context.Context, ch *Channel[Open, Session]) error) Middleware {
 	where := callerPlace(0)
+	mustFunc(f == nil, "Guard", where)
 	want := reflect.TypeFor[*Channel[Open, Session]]()
 	return func(next Handler) Handler {
 		if have := wiring.channel.Load(); have != nil && *have != want {
@@ -71,7 +72,12 @@ func chain(channel reflect.Type, h Handler, groups ...[]Middleware) Handler {
 	wiring.channel.Store(&channel)
 	defer wiring.channel.Store(nil)
 	for _, m := range slices.Backward(slices.Concat(groups...)) {
-		h = m(h)
+		if m == nil {
+			panic("a middleware is nil")
+		}
+		if h = m(h); h == nil {
+			panic("a middleware returned nil")
+		}
 	}
 	return h
 }
@@ -106,7 +112,12 @@ func outgoingChain(groups ...[]Outgoing) Sender {
 	}
 	send := func(_ context.Context, p *Payload) error { p.passed = true; return nil }
 	for _, o := range slices.Backward(all) {
-		send = o(send)
+		if o == nil {
+			panic("an outgoing middleware is nil")
+		}
+		if send = o(send); send == nil {
+			panic("an outgoing middleware returned nil")
+		}
 	}
 	return send
 }

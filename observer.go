@@ -2,6 +2,8 @@ package kanava
 
 import (
 	"context"
+	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -52,3 +54,52 @@ func (NopObserver) CallStarted(ctx context.Context, _ CallInfo) (context.Context
 
 // Published does nothing.
 func (NopObserver) Published(string, int, int) {}
+
+// safeObserver keeps what panics in an Observer from ending the process, or a
+// connection half done.
+type safeObserver struct {
+	Observer
+	log *slog.Logger
+}
+
+func (o safeObserver) caught(method string) {
+	if p := recover(); p != nil {
+		o.log.Error("observer panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+	}
+}
+
+func (o safeObserver) ConnOpened(c ConnInfo) {
+	defer o.caught("ConnOpened")
+	o.Observer.ConnOpened(c)
+}
+
+func (o safeObserver) ConnClosed(c ConnInfo, code CloseCode, lasted time.Duration) {
+	defer o.caught("ConnClosed")
+	o.Observer.ConnClosed(c, code, lasted)
+}
+
+func (o safeObserver) OpenRefused(route string, err *Error) {
+	defer o.caught("OpenRefused")
+	o.Observer.OpenRefused(route, err)
+}
+
+func (o safeObserver) CallStarted(ctx context.Context, c CallInfo) (observed context.Context, ended func(Code)) {
+	defer func() {
+		if observed == nil {
+			observed = ctx
+		}
+		if f := ended; f != nil {
+			ended = func(code Code) {
+				defer o.caught("CallStarted's ended")
+				f(code)
+			}
+		}
+	}()
+	defer o.caught("CallStarted")
+	return o.Observer.CallStarted(ctx, c)
+}
+
+func (o safeObserver) Published(topic string, bytes, subscribers int) {
+	defer o.caught("Published")
+	o.Observer.Published(topic, bytes, subscribers)
+}

@@ -190,8 +190,8 @@ func parseOrigins(list []string) ([]origin, error) {
 			if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
 				return nil, fmt.Errorf("origin %q is not of the form https://app.example.com", text)
 			}
-			host := strings.TrimPrefix(normalHost(u.Scheme, u.Host), "*")
-			if strings.Contains(host, "*") {
+			host, star := strings.CutPrefix(normalHost(u.Scheme, u.Host), "*")
+			if strings.Contains(host, "*") || star && (len(host) < 2 || host[0] != '.') {
 				return nil, fmt.Errorf("origin %q: a star stands for the first labels only, as in https://*.example.com", text)
 			}
 			out = append(out, origin{scheme: u.Scheme, host: host})

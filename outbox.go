@@ -14,6 +14,8 @@ type outbox struct {
 	items   fifo[outItem] // guarded by mu
 	bytes   int           // guarded by mu: of items
 	awake   bool          // guarded by mu: the transport knows that there is something
+	holding bool          // guarded by mu: OnConnect runs, and what it returns goes first
+	held    fifo[outItem] // guarded by mu: what waits for that
 	closing *Closing      // guarded by mu: comes after the last item; nothing is added
 	room    chan struct{} // guarded by mu: closed when there is room; nil while nobody waits
 }
@@ -25,11 +27,14 @@ type outItem struct {
 	sub   *subscription // of events: once it has ended they are not sent
 }
 
+// itemCost is what an item counts besides its bytes: an empty one is not free.
+const itemCost = 64
+
 func (it *outItem) size() int {
 	if it.ev != nil {
-		return it.ev.size()
+		return itemCost + it.ev.size()
 	}
-	return len(it.frame.Data)
+	return itemCost + len(it.frame.Data)
 }
 
 // add appends an item. It reports closed if nothing is taken any more, and
@@ -40,11 +45,41 @@ func (o *outbox) add(it outItem, limit int) (full, closed bool) {
 	switch {
 	case o.closing != nil:
 		return false, true
-	case o.items.len() > 0 && o.bytes+it.size() > limit:
+	case o.items.len()+o.held.len() > 0 && o.bytes+it.size() > limit:
 		return true, false
 	}
-	o.push(it)
+	if o.holding {
+		o.held.push(it)
+		o.bytes += it.size()
+	} else {
+		o.push(it)
+	}
 	return false, false
+}
+
+// hold keeps back what is added until release.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.holding = true
+}
+
+// release ends hold: first, if it is not nil, goes out before what was held
+// back, which is dropped if it is not wanted any more.
+func (o *outbox) release(first *outItem, wanted bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if first != nil && o.closing == nil {
+		o.push(*first)
+	}
+	o.holding = false
+	for o.held.len() > 0 {
+		it := o.held.pop()
+		o.bytes -= it.size()
+		if wanted && o.closing == nil {
+			o.push(it)
+		}
+	}
 }
 
 func (o *outbox) push(it outItem) {
@@ -60,12 +95,13 @@ func (o *outbox) rouse() {
 	}
 }
 
-// addWhenRoom appends an item as soon as less than limit waits, or returns
-// the error of ctx, or ErrClosed.
-func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int) error {
+// addWhenRoom appends an item of a stream as soon as less than limit waits, or
+// returns the error of ctx, or ErrClosed if the box or the stream has ended.
+func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int, s *streamEnd) error {
 	for {
 		o.mu.Lock()
-		if o.closing != nil {
+		// Under the lock: nothing follows the frame that ends the stream.
+		if o.closing != nil || s.ended.Load() {
 			o.mu.Unlock()
 			return ErrClosed
 		}
@@ -78,6 +114,10 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int) error {
 		o.mu.Unlock()
 		select {
 		case <-room:
+		case <-s.call.Done():
+			if !s.ended.Load() {
+				return s.call.Err()
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -140,7 +180,7 @@ func (o *outbox) close(closing Closing, discard bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if discard {
-		o.items, o.bytes = fifo[outItem]{}, 0
+		o.items, o.held, o.bytes = fifo[outItem]{}, fifo[outItem]{}, 0
 	}
 	if o.closing != nil {
 		return

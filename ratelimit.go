@@ -22,8 +22,11 @@ func (r Rate) valid() bool { return r == Rate{} || r.PerSecond > 0 && r.Burst > 
 
 func (r Rate) unlimited() bool { return math.IsInf(r.PerSecond, 1) }
 
-// interval is the time in which one token grows back.
-func (r Rate) interval() time.Duration { return time.Duration(float64(time.Second) / r.PerSecond) }
+// time is how long n tokens take to grow back; 100 years are for ever.
+func (r Rate) time(n int) time.Duration {
+	const ever = 100 * 365 * 24 * time.Hour
+	return time.Duration(min(float64(n)/r.PerSecond*float64(time.Second), float64(ever)))
+}
 
 // bucket is a token bucket in the form of the generic cell rate algorithm
 // (ITU-T I.371): one time says how full it is. The zero value is full.
@@ -50,8 +53,8 @@ func (b *bucket) take(r Rate, now time.Time) (wait time.Duration) {
 	if full.Before(now) {
 		full = now
 	}
-	full = full.Add(r.interval())
-	if wait = full.Sub(now) - time.Duration(r.Burst)*r.interval(); wait > 0 {
+	full = full.Add(r.time(1))
+	if wait = full.Sub(now) - r.time(r.Burst); wait > 0 {
 		return wait
 	}
 	b.full = full
@@ -69,8 +72,8 @@ func (b *bucket) charge(r Rate, n int, now time.Time) {
 	if b.full.Before(now) {
 		b.full = now
 	}
-	b.full = b.full.Add(time.Duration(n) * r.interval())
-	if empty := now.Add(time.Duration(r.Burst) * r.interval()); b.full.After(empty) {
+	b.full = b.full.Add(r.time(n))
+	if empty := now.Add(r.time(r.Burst)); b.full.After(empty) {
 		b.full = empty
 	}
 }
@@ -101,6 +104,26 @@ func (b *buckets) of(a *action) *bucket {
 		b.action[a] = x
 	}
 	return x
+}
+
+// fullAt returns when all buckets are full again: nothing is lost then if they
+// are forgotten.
+func (b *buckets) fullAt() time.Time {
+	at := b.all.fullAt()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, x := range b.action {
+		if t := x.fullAt(); t.After(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+func (b *bucket) fullAt() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.full
 }
 
 // meter charges a message before anything is done for it: to the connection

@@ -39,11 +39,18 @@ func (x *call) answer(out any, err error) {
 	if x.a.kind == KindDisconnect {
 		return
 	}
+	if x.a.kind == KindConnect {
+		x.c.refuse(x, e)
+		return
+	}
 	x.c.chargeError()
 	x.c.sendError(x.a.route, e)
-	if x.a.kind == KindConnect {
-		_ = x.c.close(x, closeFor(e), reasonFor(e))
-	}
+}
+
+// refuse ends a connection for which OnConnect has returned an error.
+func (c *conn) refuse(ctx context.Context, e *Error) {
+	c.out.release(&outItem{frame: c.errorFrame(form.Route{}, e)}, false)
+	_ = c.close(ctx, closeFor(e), reasonFor(e))
 }
 
 // sendResult encodes and queues what the function returned.
@@ -78,7 +85,12 @@ func (x *call) sendResult(out any) (err error) {
 			return err
 		}
 	}
-	return c.queue(outItem{frame: Frame{Data: buf}})
+	it := outItem{frame: Frame{Data: buf}}
+	if a.kind == KindConnect {
+		c.out.release(&it, true)
+		return nil
+	}
+	return c.queue(it)
 }
 
 func (c *conn) encodeResult(a *action, v any) ([]byte, error) {
@@ -218,13 +230,17 @@ func (x *call) sendItem(ctx context.Context, v any) error {
 		return err
 	}
 	// Half of the queue is left to replies and events.
-	return c.out.addWhenRoom(ctx, outItem{frame: Frame{Data: buf}}, c.queueLimit()/2)
+	return c.out.addWhenRoom(ctx, outItem{frame: Frame{Data: buf}}, c.queueLimit()/2, x.stream)
 }
 
 func (c *conn) sendError(route form.Route, e *Error) {
+	_ = c.queue(outItem{frame: c.errorFrame(route, e)})
+}
+
+func (c *conn) errorFrame(route form.Route, e *Error) Frame {
 	fe := form.Error{Code: string(e.Code), Message: e.Message, RetryAfter: e.RetryAfter.Milliseconds()}
 	for _, d := range e.Details {
 		fe.Details = append(fe.Details, form.Detail(d))
 	}
-	_ = c.queue(outItem{frame: Frame{Data: c.form.Error(nil, route, fe)}})
+	return Frame{Data: c.form.Error(nil, route, fe)}
 }

@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -81,7 +82,6 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		subprotocols:    opts.Subprotocols,
 		middleware:      opts.Middleware,
 		outgoing:        opts.Outgoing,
-		limits:          opts.Limits.withDefaults(),
 		drainSpread:     opts.DrainSpread,
 		logger:          opts.Logger,
 		observer:        opts.Observer,
@@ -89,14 +89,9 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		conns:           make(map[string]*conn),
 		users:           make(map[string]*user),
 	}
-	if err := storable(s.sessionType); err != nil {
-		panic(fmt.Sprintf("kanava: NewServer at %s: session %v", callerPlace(0), err))
-	}
-	origins, err := parseOrigins(opts.Origins)
-	if err != nil {
+	if err := s.configure(opts.Limits, opts.Origins); err != nil {
 		panic(fmt.Sprintf("kanava: NewServer at %s: %v", callerPlace(0), err))
 	}
-	s.origins = origins
 	if opts.Identify != nil {
 		s.identify = func(v any) Identity { return opts.Identify(v.(Session)) }
 	}
@@ -117,12 +112,29 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 	}
 	if s.observer == nil {
 		s.observer, s.quiet = NopObserver{}, true
+	} else {
+		s.observer = safeObserver{s.observer, s.logger}
 	}
 	if s.hub == nil {
 		s.hub = NewEventHub(HubOptions{Event: s.limits.Event, Observer: s.observer, Logger: s.logger})
 		s.ownHub = true
 	}
 	return &Server[Session]{s}
+}
+
+// configure checks what can be wrong with options.
+func (s *core) configure(limits Limits, origins []string) (err error) {
+	if err := storable(s.sessionType); err != nil {
+		return fmt.Errorf("session %w", err)
+	}
+	if s.drainSpread < 0 {
+		return errors.New("DrainSpread is negative")
+	}
+	if s.limits, err = limits.withDefaults(); err != nil {
+		return err
+	}
+	s.origins, err = parseOrigins(origins)
+	return err
 }
 
 // EventHub returns the server's hub.
@@ -160,7 +172,8 @@ func (s *Server[Session]) Wire(defs ...Definition[Session]) {
 // client is told to come back within DrainSpread, OnDisconnect runs. It returns
 // when all connections have ended. When ctx ends first, contexts of functions that still
 // run are canceled, connections are closed without waiting, and the error of
-// ctx is returned. Calling it again waits again.
+// ctx is returned. Calling it again waits again. A function does not call it: it
+// would wait for itself.
 func (s *Server[Session]) Shutdown(ctx context.Context) error { return s.c.shutdown(ctx) }
 
 // core is the server without its types.
@@ -243,6 +256,9 @@ func pathNames(route string) (map[string]bool, error) {
 }
 
 func (s *core) shutdown(ctx context.Context) error {
+	if x := callOf(ctx); x != nil && x.c.core == s {
+		return errors.New("kanava: Shutdown inside a function would wait for itself: call it in a goroutine, with a context of its own")
+	}
 	s.mu.Lock()
 	s.draining = true
 	if s.empty == nil {
@@ -256,11 +272,16 @@ func (s *core) shutdown(ctx context.Context) error {
 	for _, c := range s.all() {
 		c.drain()
 	}
+	if s.ownHub {
+		defer s.hub.Close()
+	}
+	select {
+	case <-empty: // also where ctx has ended
+		return nil
+	default:
+	}
 	select {
 	case <-empty:
-		if s.ownHub {
-			s.hub.Close()
-		}
 		return nil
 	case <-ctx.Done():
 		for _, c := range s.all() {

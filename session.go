@@ -30,8 +30,9 @@ func (s *session) live() bool {
 }
 
 // liveSession returns the session, nil where there is none or it has expired.
+// OnDisconnect sees the last one, expired or not.
 func (c *conn) liveSession() *session {
-	if s := c.current.Load(); s != nil && s.live() {
+	if s := c.current.Load(); s != nil && (s.live() || c.life.Err() != nil) {
 		return s
 	}
 	return nil

@@ -13,6 +13,7 @@ type Stream[Out any] struct {
 // NewStream makes a Stream that hands each value to send: for tests, and for
 // calling a stream function from other code.
 func NewStream[Out any](send func(ctx context.Context, out Out) error) *Stream[Out] {
+	mustFunc(send == nil, "NewStream", callerPlace(0))
 	return &Stream[Out]{send}
 }
 

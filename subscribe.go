@@ -6,16 +6,16 @@ import "context"
 
 // subscribe implements sink. The session cannot change while it runs: what
 // MaySubscribe decides holds until the subscription stands.
-func (c *conn) subscribe(ctx context.Context, topic string, f *family, key string, add func(*subscription)) error {
+func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error {
 	if err := c.checkHook(ctx); err != nil {
 		return err
 	}
 	c.sessions.RLock()
 	defer c.sessions.RUnlock()
-	if known, err := c.subscribed(topic); known || err != nil {
+	if known, err := c.subscribed(at); known || err != nil {
 		return err
 	}
-	sub := &subscription{topic: topic, to: c, family: f, key: key, free: c.def.public}
+	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
 	var value any
 	if s := c.liveSession(); s != nil {
 		value, sub.user, sub.owned = s.value, s.id.UserID, true
@@ -31,34 +31,34 @@ func (c *conn) subscribe(ctx context.Context, topic string, f *family, key strin
 	switch {
 	case c.gone:
 		return ErrClosed
-	case c.subs[topic] != nil:
+	case c.subs[at] != nil:
 		return nil
 	case len(c.subs) >= c.core.limits.Subscriptions:
 		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.core.limits.Subscriptions)
 	}
 	if c.subs == nil {
-		c.subs = make(map[string]*subscription)
+		c.subs = make(map[hubTopic]*subscription)
 	}
-	c.subs[topic] = sub
+	c.subs[at] = sub
 	add(sub)
 	return nil
 }
 
-func (c *conn) subscribed(topic string) (bool, error) {
+func (c *conn) subscribed(at hubTopic) (bool, error) {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
 	if c.gone {
 		return false, ErrClosed
 	}
-	return c.subs[topic] != nil, nil
+	return c.subs[at] != nil, nil
 }
 
 // unsubscribe implements sink.
-func (c *conn) unsubscribe(topic string) *subscription {
+func (c *conn) unsubscribe(at hubTopic) *subscription {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	sub := c.subs[topic]
-	delete(c.subs, topic)
+	sub := c.subs[at]
+	delete(c.subs, at)
 	return sub
 }
 
@@ -66,7 +66,7 @@ func (c *conn) unsubscribe(topic string) *subscription {
 func (c *conn) dropSubscriptions(end func(*subscription) bool) {
 	for _, sub := range c.listSubscriptions() {
 		if end(sub) {
-			c.unsubscribe(sub.topic).drop()
+			c.unsubscribe(sub.hubTopic).drop()
 		}
 	}
 }

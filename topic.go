@@ -25,7 +25,11 @@ type TopicOption func(*family)
 // and again whenever the session changes; its error refuses, or ends, the
 // subscription. Whom it lets in without a session gets events without one.
 func MaySubscribe[Session any](f func(ctx context.Context, s Session, key string) error) TopicOption {
+	mustFunc(f == nil, "MaySubscribe", callerPlace(0))
 	return func(t *family) {
+		if t.may != nil {
+			panic(fmt.Sprintf("kanava: topic %q at %s: MaySubscribe stands twice", t.name, t.where))
+		}
 		t.session = reflect.TypeFor[Session]()
 		t.may = func(ctx context.Context, session any, key string) error {
 			s, ok := session.(Session)
@@ -69,7 +73,7 @@ func (t *Topic[T]) Subscribe(ctx context.Context, s Subscriber, key string) erro
 // Unsubscribe undoes Subscribe. It is not an error if there is no
 // subscription.
 func (t *Topic[T]) Unsubscribe(_ context.Context, s Subscriber, key string) error {
-	s.sink().unsubscribe(t.name(key)).drop()
+	s.sink().unsubscribe(hubTopic{t.hub, t.name(key)}).drop()
 	return nil
 }
 

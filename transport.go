@@ -1,7 +1,10 @@
 package kanava
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -63,7 +66,7 @@ type Dispatcher interface {
 type Limits struct {
 	Message       int           // bytes of one message from a client; default 64 KiB
 	Depth         int           // nesting of objects and arrays in a message; default 64
-	WaitingCalls  int           // calls of one connection that run or wait; default 32
+	WaitingCalls  int           // calls of one connection that wait or have their turn, and as many streams and Concurrent calls; default 32
 	WaitingBytes  int           // bytes of messages that wait, one connection; default 256 KiB
 	Subscriptions int           // topics of one connection; default 128
 	Queue         int           // bytes that wait to be written to one connection; default 1 MiB
@@ -76,43 +79,43 @@ type Limits struct {
 	ExpiryGrace   time.Duration // from the expiry of a session to the close; default 25 s
 }
 
-func (l Limits) withDefaults() Limits {
-	def := func(p *int, d int) {
-		if *p < 0 {
-			panic("kanava: a limit is negative")
+// withDefaults fills in what is zero, and says which limit is wrong.
+func (l Limits) withDefaults() (Limits, error) {
+	for _, x := range []struct {
+		name string
+		n    *int
+		def  int
+	}{
+		{"Message", &l.Message, 64 << 10},
+		{"Depth", &l.Depth, 64},
+		{"WaitingCalls", &l.WaitingCalls, 32},
+		{"WaitingBytes", &l.WaitingBytes, 256 << 10},
+		{"Subscriptions", &l.Subscriptions, 128},
+		{"Queue", &l.Queue, 1 << 20},
+		{"QueueNoUser", &l.QueueNoUser, 64 << 10},
+		{"Event", &l.Event, 64 << 10},
+		{"UserConns", &l.UserConns, 64},
+	} {
+		if *x.n < 0 {
+			return l, fmt.Errorf("Limits.%s is negative", x.name)
 		}
-		if *p == 0 {
-			*p = d
-		}
+		*x.n = cmp.Or(*x.n, x.def)
 	}
-	def(&l.Message, 64<<10)
-	def(&l.Depth, 64)
-	def(&l.WaitingCalls, 32)
-	def(&l.WaitingBytes, 256<<10)
-	def(&l.Subscriptions, 128)
-	def(&l.Queue, 1<<20)
-	def(&l.QueueNoUser, 64<<10)
-	def(&l.Event, 64<<10)
-	def(&l.UserConns, 64)
-	if !l.Rate.valid() || !l.UserRate.valid() {
-		panic("kanava: a rate is neither zero nor positive")
+	switch {
+	case l.CallTime < 0:
+		return l, errors.New("Limits.CallTime is negative")
+	case l.ExpiryGrace < 0:
+		return l, errors.New("Limits.ExpiryGrace is negative")
+	case !l.Rate.valid():
+		return l, errors.New("Limits.Rate needs a positive PerSecond and Burst")
+	case !l.UserRate.valid():
+		return l, errors.New("Limits.UserRate needs a positive PerSecond and Burst")
 	}
-	if l.Rate == (Rate{}) {
-		l.Rate = Rate{PerSecond: 200, Burst: 1000}
-	}
-	if l.UserRate == (Rate{}) {
-		l.UserRate = Unlimited
-	}
-	if l.CallTime < 0 || l.ExpiryGrace < 0 {
-		panic("kanava: a limit is negative")
-	}
-	if l.CallTime == 0 {
-		l.CallTime = 30 * time.Second
-	}
-	if l.ExpiryGrace == 0 {
-		l.ExpiryGrace = 25 * time.Second
-	}
-	return l
+	l.CallTime = cmp.Or(l.CallTime, 30*time.Second)
+	l.ExpiryGrace = cmp.Or(l.ExpiryGrace, 25*time.Second)
+	l.Rate = cmp.Or(l.Rate, Rate{PerSecond: 200, Burst: 1000})
+	l.UserRate = cmp.Or(l.UserRate, Unlimited)
+	return l, nil
 }
 
 // Link is one connection as its transport sees it. Its methods are safe for
