@@ -16,14 +16,16 @@ var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
 // toError turns what a function returned into what the client is told; nil
 // says that nobody is there to be told.
-func (x *call) toError(err error) *Error {
+func (x *call) toError(err error) (e *Error) {
 	log, kind := x.c.core.logger, x.a.kind
-	e, panicked := find(err)
+	defer func() { // the methods of err can panic: usually it holds a nil pointer
+		if p := recover(); p != nil {
+			log.Error("function returned an error whose methods panic", x.attrs("type", fmt.Sprintf("%T", err), "panic", p)...)
+			e = errInternal
+		}
+	}()
 	switch {
-	case panicked != nil:
-		log.Error("function returned an error whose methods panic", x.attrs("type", fmt.Sprintf("%T", err), "panic", panicked)...)
-		return errInternal
-	case e != nil:
+	case errors.As(err, &e) && e != nil:
 		level := slog.LevelDebug
 		if kind == KindDisconnect || e.Code == CodeInternal {
 			level = slog.LevelError
@@ -59,8 +61,8 @@ func asError(err error, otherwise *Error) *Error {
 	return otherwise.Because(err)
 }
 
-// find returns the *Error that err is or wraps. The methods of the program's
-// errors can panic: usually err holds a nil pointer.
+// find returns the *Error that err is or wraps, or what the methods of err
+// panic with.
 func find(err error) (e *Error, panicked any) {
 	defer func() { panicked = recover() }()
 	if errors.As(err, &e) && e != nil {

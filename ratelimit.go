@@ -22,10 +22,12 @@ func (r Rate) valid() bool { return r == Rate{} || r.PerSecond > 0 && r.Burst > 
 
 func (r Rate) unlimited() bool { return math.IsInf(r.PerSecond, 1) }
 
-// time is how long n tokens take to grow back; 100 years are for ever.
+// time is how long n tokens take to grow back: at most a year for each, and at
+// most a hundred years in all, which keeps within what a Duration can be.
 func (r Rate) time(n int) time.Duration {
-	const ever = 100 * 365 * 24 * time.Hour
-	return time.Duration(min(float64(n)/r.PerSecond*float64(time.Second), float64(ever)))
+	const year = 365 * 24 * time.Hour
+	each := min(float64(time.Second)/r.PerSecond, float64(year))
+	return time.Duration(min(each*float64(n), float64(100*year)))
 }
 
 // bucket is a token bucket in the form of the generic cell rate algorithm

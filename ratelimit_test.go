@@ -2,6 +2,7 @@ package kanava_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,6 +80,23 @@ func TestRateClosesWhoGoesOn(t *testing.T) {
 	})
 }
 
+func TestRatesAtTheEdges(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rate    kanava.Rate
+		refused int
+	}{
+		"slow":      {kanava.Rate{PerSecond: 1e-12, Burst: 2}, 1},
+		"fast":      {kanava.Rate{PerSecond: 1e12, Burst: 1}, 0},
+		"any burst": {kanava.Rate{PerSecond: 1, Burst: math.MaxInt}, 0},
+		"unlimited": {kanava.Unlimited, 0},
+	} {
+		srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{Rate: tc.rate}}, wiring{Public: true, Messages: by(kanava.On("echo", echo))})
+		if n := burst(t, kanavatest.Dial(t, srv, "/test"), `{"action":"echo","message":"x"}`, 3); n != tc.refused {
+			t.Errorf("%s: %d of 3 were refused, want %d", name, n, tc.refused)
+		}
+	}
+}
+
 func TestRateOfAUserAndAFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{UserRate: kanava.Rate{PerSecond: 1, Burst: 10}}},
@@ -99,6 +117,15 @@ func TestRateOfAUserAndAFunction(t *testing.T) {
 		}
 		if n := burst(t, a, rare, 2) + burst(t, b, rare, 2); n != 2 {
 			t.Errorf("two connections of a user share a function's bucket; %d of 4 were refused", n)
+		}
+		for _, again := range []string{`{"action":"logout"}`, `{"action":"login","id":"ann"}`} {
+			a.SendText(again)
+			b.SendText(again)
+			a.Next()
+			b.Next()
+		}
+		if n := burst(t, a, rare, 1); n != 1 {
+			t.Error("a user who signs out and in again has a full bucket")
 		}
 		time.Sleep(time.Minute)
 		if n := burst(t, a, echoes, 7) + burst(t, b, echoes, 7); n != 4 {

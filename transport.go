@@ -97,19 +97,19 @@ func (l Limits) withDefaults() (Limits, error) {
 		{"UserConns", &l.UserConns, 64},
 	} {
 		if *x.n < 0 {
-			return l, fmt.Errorf("Limits.%s is negative", x.name)
+			return l, fmt.Errorf("option Limits.%s is negative", x.name)
 		}
 		*x.n = cmp.Or(*x.n, x.def)
 	}
 	switch {
 	case l.CallTime < 0:
-		return l, errors.New("Limits.CallTime is negative")
+		return l, errors.New("option Limits.CallTime is negative")
 	case l.ExpiryGrace < 0:
-		return l, errors.New("Limits.ExpiryGrace is negative")
+		return l, errors.New("option Limits.ExpiryGrace is negative")
 	case !l.Rate.valid():
-		return l, errors.New("Limits.Rate needs a positive PerSecond and Burst")
+		return l, errors.New("option Limits.Rate needs a positive PerSecond and Burst")
 	case !l.UserRate.valid():
-		return l, errors.New("Limits.UserRate needs a positive PerSecond and Burst")
+		return l, errors.New("option Limits.UserRate needs a positive PerSecond and Burst")
 	}
 	l.CallTime = cmp.Or(l.CallTime, 30*time.Second)
 	l.ExpiryGrace = cmp.Or(l.ExpiryGrace, 25*time.Second)

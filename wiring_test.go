@@ -128,6 +128,48 @@ func TestWrongWiring(t *testing.T) {
 		{"topic without a hub", func(*server) { kanava.NewTopic[int](nil, "t") }, []string{"hub is nil"}},
 		{"topic without JSON", func(s *server) { kanava.NewTopic[chan int](s.EventHub(), "t") }, []string{"chan int"}},
 		{"push without a name", func(*server) { kanava.NewPush[int]("") }, []string{"1 to 256 bytes"}},
+		{"nil function", func(*server) { kanava.OnDo[noOpen, account, text]("x", nil) }, []string{"OnDo at wiring_test.go:", "the function is nil"}},
+		{"nil option", func(*server) { kanava.OnDo("x", ok, nil) }, []string{"an option of OnDo at wiring_test.go:", "nil"}},
+		{"nil guard", func(*server) { kanava.Guard[noOpen, account](nil) }, []string{"Guard at wiring_test.go:"}},
+		{"nil hook", func(*server) { kanava.MaySubscribe[account](nil) }, []string{"MaySubscribe at wiring_test.go:"}},
+		{"nil listener", func(s *server) { s.EventHub().Listen(nil) }, []string{"Listen at wiring_test.go:"}},
+		{"two hooks", func(s *server) {
+			may := kanava.MaySubscribe(func(context.Context, account, string) error { return nil })
+			kanava.NewTopic[int](s.EventHub(), "t", may, may)
+		}, []string{`topic "t" at wiring_test.go:`, "twice"}},
+		{"middleware that returns nil", func(s *server) {
+			none := func(kanava.Handler) kanava.Handler { return nil }
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.With(none)))})
+		}, []string{`action "x" at wiring_test.go:`, "returned nil"}},
+		{"nil outgoing", func(s *server) { s.Wire(wiring{Name: "a", Route: "/a", Outgoing: []kanava.Outgoing{nil}}) }, []string{`channel "a"`, "outgoing middleware is nil"}},
+		{"input with the routing member", func(s *server) {
+			type in struct {
+				Action string `json:"action"`
+			}
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", func(context.Context, *line, in) error { return nil }))})
+		}, []string{`has a member "action"`, "rename it"}},
+		{"allow nobody", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.Allow()))})
+		}, []string{"lets nobody in"}},
+		{"public and protected", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.Protected(), kanava.Public()))})
+		}, []string{"Public and Protected contradict"}},
+		{"concurrent OnConnect", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", OnConnect: kanava.ConnectFunc(func(context.Context, *line) (kanava.None, error) { return kanava.None{}, nil }, kanava.Concurrent())})
+		}, []string{"OnConnect at wiring_test.go:", "Concurrent"}},
+		{"negative timeout", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.Timeout(-1)))})
+		}, []string{"Timeout is negative"}},
+		{"rate without a burst", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.RateLimit(kanava.Rate{PerSecond: 1})))})
+		}, []string{"RateLimit needs"}},
+		{"negative rate", func(*server) {
+			kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Rate{PerSecond: -1, Burst: 1}}})
+		}, []string{"NewServer at wiring_test.go:", "Limits.Rate"}},
+		{"negative spread", func(*server) { kanava.NewServer(kanava.Options[account]{DrainSpread: -1}) }, []string{"DrainSpread is negative"}},
+		{"negative event", func(*server) { kanava.NewEventHub(kanava.HubOptions{Event: -1}) }, []string{"NewEventHub at wiring_test.go:", "Event is negative"}},
+		{"star origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"https://*"}}) }, []string{"a star stands for"}},
+		{"star inside an origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"https://*example.com"}}) }, []string{"a star stands for"}},
 		{"session that is lost as JSON", func(*server) {
 			type session struct {
 				ID    string
@@ -136,7 +178,7 @@ func TestWrongWiring(t *testing.T) {
 			kanava.NewServer(kanava.Options[session]{})
 			_ = session{}.cache
 		}, []string{"NewServer at wiring_test.go:", "session.cache"}},
-		{"negative limit", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Depth: -1}}) }, []string{"negative"}},
+		{"negative limit", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Depth: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Depth is negative"}},
 		{"bad origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"example.com"}}) }, []string{"https://app.example.com"}},
 		{"bad union", func(*server) { kanava.OneOf("type", map[string]any{"a": 1}) }, []string{"OneOf at wiring_test.go:"}},
 	} {
