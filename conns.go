@@ -10,7 +10,8 @@ import (
 // Conns are the connections of a server. It is safe for concurrent use.
 type Conns struct{ s *core }
 
-// Get returns the connection with the given id, or CodeNotFound.
+// Get returns the connection with the given id, or CodeNotFound. The Conn is a
+// *Channel of the types of its wiring.
 func (c *Conns) Get(_ context.Context, id string) (Conn, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -41,6 +42,16 @@ func (c *Conns) CloseUser(ctx context.Context, userID string, code CloseCode, re
 		}
 	}
 	return nil
+}
+
+// Close closes the connection with the given id; see [Channel.Close]. It is
+// CodeNotFound if there is none.
+func (c *Conns) Close(ctx context.Context, id string, code CloseCode, reason string) error {
+	found, err := c.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return found.conn().close(ctx, code, reason)
 }
 
 // Count returns the number of connections.

@@ -22,6 +22,27 @@
 // Functions need a session unless they, or their channel, are public. A
 // session is one value: it is replaced by [Channel.SetSession], never changed.
 //
+// # Types on the wire
+//
+// Inputs, outputs, opening data and events are Go types with json tags, as
+// encoding/json has them; what a client sends must match its type exactly.
+// Members are required unless their tag says omitempty or omitzero, or
+// required:"false"; pointers may be null; unknown members are refused;
+// jsontext.Value takes any JSON. More tags restrict inputs and opening data:
+//
+//	Name  string   `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z]+$"`
+//	Role  string   `json:"role" enum:"member,admin"`
+//	Count int      `json:"count" minimum:"1" maximum:"10"`
+//	Tags  []string `json:"tags" maxItems:"5" doc:"Shown below the title"`
+//
+// Then comes a method Validate(context.Context) error, where a type, or one
+// inside of it, has it; it usually returns [Invalid]. [OneOf] declares unions.
+//
+// Opening data says where each field comes from: path:"room" names a wildcard of
+// the route, query:"room" a query parameter, header:"X-Client" a header field;
+// of several the first that is present counts. default:"general" is for a
+// field that is absent.
+//
 // # Errors
 //
 // An error made by [Errorf] reaches the client; any other is logged and

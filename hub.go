@@ -154,7 +154,8 @@ func Except(subscriberID string) PublishOption {
 }
 
 // Publish sends payload to all subscribers of topic: a []byte as a binary
-// frame, a jsontext.Value as it is, anything else as JSON. It returns when the
+// frame, a jsontext.Value as it is, anything else as JSON. It takes a []byte: the
+// caller must not change it any more. It returns when the
 // event stands in every subscriber's queue. The error is CodeTooLarge for an
 // event over the limit, CodeInvalidArgument for a bad topic; another error if
 // payload has no JSON form. No subscribers is not an error.

@@ -28,7 +28,8 @@ func NewPush[T any](name string) *Push[T] {
 	return &Push[T]{name, m}
 }
 
-// Send sends v to one client. It does not wait: if the client's queue has no
+// Send sends v to one client, as JSON, or as a binary frame if it is a []byte,
+// which Send then takes: the caller must not change it. It does not wait: if the client's queue has no
 // room the connection is closed with [CloseSlowConsumer]. It returns
 // [ErrClosed] if the connection has ended; nil does not say that the client
 // has got it.

@@ -199,7 +199,7 @@ func (c *conn) push(ctx context.Context, p *Payload, m *typemodel.Model) error {
 	if ok, err := c.outgoing(ctx, p); !ok {
 		return err
 	}
-	if b, ok := p.Value.([]byte); ok && m == nil {
+	if b, ok := p.Value.([]byte); ok {
 		return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
 	}
 	buf, err := c.encodePush(p.Action, t, m, p.Value)

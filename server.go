@@ -15,8 +15,8 @@ import (
 // Options configures a [Server]. The zero value is a server on which nobody
 // can sign in from outside a function, with an event hub of its own.
 type Options[Session any] struct {
-	// EventHub carries the server's events; default one of its own, which
-	// Shutdown closes.
+	// EventHub carries the server's events; default one of its own, with the
+	// server's Limits.Event, Logger and Observer, which Shutdown closes.
 	EventHub *EventHub
 
 	// Authenticate signs a client in when it connects, by what the request

@@ -250,6 +250,24 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// A client that leaves while nobody reads is found by the pings.
+func TestFullAndGone(t *testing.T) {
+	for name, leave := range map[string]func(*client){
+		"reset":  func(c *client) { _ = c.nc.(*net.TCPConn).SetLinger(0) },
+		"closed": func(*client) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, c := connectTCP(t, Options{Ping: 10 * time.Millisecond})
+			l.setFull(true)
+			c.write(message("one"))
+			c.want(ws.OpPing, "")
+			leave(c)
+			c.nc.Close()
+			wantEnd(t, l, kanava.Closing{Code: 1006})
+		})
+	}
+}
+
 // A full link is not given anything; the client's bytes wait in the socket, and
 // its silence does not count.
 func TestFull(t *testing.T) {
@@ -260,7 +278,9 @@ func TestFull(t *testing.T) {
 		synctest.Wait()
 		wantMessages(t, l, "one")
 
-		time.Sleep(time.Hour) // virtual
+		for range 100 { // it is pinged, as a write finds who is gone, but need not answer
+			c.want(ws.OpPing, "")
+		}
 		l.send(textFrame("still here"))
 		c.want(ws.OpText, "still here")
 

@@ -31,8 +31,9 @@ func (c *conn) tick() {
 	heard := c.heard.Load()
 	next, due := ping-(now.Sub(c.born)-time.Duration(heard)), false
 	switch {
-	case c.parked.Load(): // the server does not listen
-		next = ping
+	case c.parked.Load(): // the server does not listen, but a write finds a client that is gone
+		c.due |= duePing
+		next, due = ping, true
 	case next > 0: // the client is not silent
 	case c.pinged != heard: // an own write may be blocked; the client has time from when the ping goes out
 		c.due |= duePing

@@ -119,7 +119,11 @@ func (c *conn) park(rest []byte) (again []byte, room bool) {
 // and nobody else has become it. What the caller knew of rest before is void:
 // another reader may have been there in between.
 func (c *conn) takeOver() (rest []byte, ok bool) {
-	if !c.mayRead() || !c.parked.CompareAndSwap(true, false) {
+	if !c.mayRead() {
+		return nil, false
+	}
+	c.heardNow() // while nobody listened, silence did not count
+	if !c.parked.CompareAndSwap(true, false) {
 		return nil, false
 	}
 	rest, c.rest = c.rest, nil
