@@ -1,45 +1,55 @@
 package kanavatest
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
-	"reflect"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/kanava-go/kanava"
-	"github.com/kanava-go/kanava/internal/bridge"
 )
 
 // Wait is how long Next and the other methods that wait for something give the
 // server before they fail the test.
 const Wait = 5 * time.Second
 
-// quiet is how long ExpectNone waits for a connection on which something runs.
+// quiet is how long ExpectNone and Stall wait for functions that go on.
 const quiet = 50 * time.Millisecond
 
 // Client is a client in memory. It reads all the time, unless it is stalled.
 // Its methods are for the goroutine of the test; when they fail they end it.
 type Client struct {
-	tb   testing.TB
-	link *kanava.Link
-	wake chan struct{} // holds one: the link has news
+	tb    testing.TB
+	link  *kanava.Link
+	wake  chan struct{} // holds one: the link has news
+	limit int           // bytes of a message
+	full  bool          // Receive has returned false; of the goroutine that sends
 
 	mu      sync.Mutex
+	news    chan struct{}   // guarded by mu: closed and replaced when something below changes
 	inbox   []kanava.Frame  // guarded by mu
-	news    chan struct{}   // guarded by mu: closed and replaced when something below or in inbox changes
+	taking  bool            // guarded by mu: frames may be on their way from the link to inbox
 	stalled bool            // guarded by mu
-	closing *kanava.Closing // guarded by mu: how the server closed, or the client itself
+	left    bool            // guarded by mu: the client ended the connection before the server did
+	closing *kanava.Closing // guarded by mu: how the server ended it
+	over    bool            // guarded by mu: the connection has ended, nothing comes any more
 }
 
 // Dial connects to the channel at target, a path with a query such as
 // "/chat?room=general", and fails the test if that is refused. The client
-// leaves when the test ends.
+// leaves when the test ends; functions of the connection that have not
+// returned some time after that fail the test.
+//
+// Dial returns when the client is connected, and OnConnect runs from then on.
+// What depends on it, such as an event on a topic to which OnConnect
+// subscribes, comes after an Expect of the welcome, or after ExpectNone where
+// there is none.
 func Dial(tb testing.TB, d kanava.Dispatcher, target string) *Client {
 	tb.Helper()
 	u, err := url.Parse(target)
@@ -53,8 +63,8 @@ func Dial(tb testing.TB, d kanava.Dispatcher, target string) *Client {
 	return c
 }
 
-// DialRequest connects with a request of the test's making, for headers,
-// tokens and origins. The error is that of the refusal.
+// DialRequest is Dial with a request of the test's making, for headers, tokens
+// and origins. The error is that of the refusal.
 func DialRequest(tb testing.TB, d kanava.Dispatcher, req *kanava.OpenRequest) (*Client, error) {
 	tb.Helper()
 	if req.Host == "" {
@@ -63,7 +73,7 @@ func DialRequest(tb testing.TB, d kanava.Dispatcher, req *kanava.OpenRequest) (*
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	c := &Client{tb: tb, wake: make(chan struct{}, 1), news: make(chan struct{})}
+	c := &Client{tb: tb, wake: make(chan struct{}, 1), limit: d.Limits().Message, news: make(chan struct{})}
 	link, err := d.Open(context.Background(), req, c)
 	if err != nil {
 		return nil, err
@@ -71,9 +81,13 @@ func DialRequest(tb testing.TB, d kanava.Dispatcher, req *kanava.OpenRequest) (*
 	c.link = link
 	link.Start()
 	go c.read()
+	target := req.URL.String()
 	tb.Cleanup(func() {
 		c.Leave()
-		<-link.Done()
+		if !c.until(Wait, func() bool { return c.over }) {
+			tb.Errorf("kanavatest: the client of %s (connection %s) left %v ago, but a function of the connection has not returned: functions return soon after their context has ended",
+				target, link.ID(), Wait)
+		}
 	})
 	return c, nil
 }
@@ -88,25 +102,23 @@ func (c *Client) Wake() {
 
 // read takes frames until the connection has ended.
 func (c *Client) read() {
+	defer c.notify(func() { c.over = true })
 	var batch []kanava.Frame
 	for {
 		select {
 		case <-c.link.Done():
-			c.notify(func() {})
 			return
 		case <-c.wake:
 		}
-		for !c.isStalled() {
+		for c.beginTaking() {
 			var closing *kanava.Closing
-			c.notify(func() { // at once: what left the outbox is in the inbox
-				batch, closing = c.link.Take(batch[:0], 64<<10)
+			batch, closing = c.link.Take(batch[:0], 64<<10)
+			c.notify(func() {
+				c.taking = false
 				c.inbox = append(c.inbox, batch...)
-				if closing != nil {
-					c.closing = closing
-				}
 			})
 			if closing != nil {
-				c.link.Disconnect(closing.Code, closing.Reason)
+				c.closed(*closing)
 			}
 			if len(batch) == 0 {
 				break
@@ -115,10 +127,23 @@ func (c *Client) read() {
 	}
 }
 
-func (c *Client) isStalled() bool {
+// beginTaking reports whether the client reads. If so, what leaves the link's
+// outbox from now on is seen to be on its way.
+func (c *Client) beginTaking() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stalled
+	c.taking = !c.stalled
+	return c.taking
+}
+
+// closed ends the connection from the server's side.
+func (c *Client) closed(how kanava.Closing) {
+	c.notify(func() {
+		if !c.left && c.closing == nil {
+			c.closing = &how
+		}
+	})
+	c.link.Disconnect(how.Code, how.Reason)
 }
 
 // notify changes something and tells who waits.
@@ -130,8 +155,31 @@ func (c *Client) notify(change func()) {
 	c.news = make(chan struct{})
 }
 
+// until waits for cond, which is called with mu held whenever something has
+// changed, and reports false if that takes longer than limit.
+func (c *Client) until(limit time.Duration, cond func() bool) bool {
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	for {
+		c.mu.Lock()
+		ok, news := cond(), c.news
+		c.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-news:
+		case <-timeout.C:
+			return false
+		}
+	}
+}
+
 // Stall stops reading: what the server sends fills its queue.
-func (c *Client) Stall() { c.notify(func() { c.stalled = true }) }
+func (c *Client) Stall() {
+	c.notify(func() { c.stalled = true })
+	c.until(quiet, func() bool { return !c.taking })
+}
 
 // Resume reads again after Stall.
 func (c *Client) Resume() {
@@ -142,7 +190,10 @@ func (c *Client) Resume() {
 // ID returns the id of the connection.
 func (c *Client) ID() string { return c.link.ID() }
 
-// Send sends v as JSON, in one text message.
+// Send sends v as JSON, in one text message. Like the other methods that send,
+// it returns when the server has the message, without waiting for the function;
+// while the connection is full it waits for room, as a transport does. A message
+// over Limits.Message ends the connection with CloseTooBig.
 func (c *Client) Send(v any) {
 	c.tb.Helper()
 	b, err := json.Marshal(v)
@@ -152,7 +203,8 @@ func (c *Client) Send(v any) {
 	c.send(b, false)
 }
 
-// SendText sends text as it is, in one text message.
+// SendText sends text as it is, in one text message. Text that is not UTF-8
+// ends the connection with CloseInvalidText.
 func (c *Client) SendText(text string) {
 	c.tb.Helper()
 	c.send([]byte(text), false)
@@ -161,154 +213,44 @@ func (c *Client) SendText(text string) {
 // SendBinary sends p in one binary message.
 func (c *Client) SendBinary(p []byte) {
 	c.tb.Helper()
-	c.send(append([]byte{}, p...), true)
+	c.send(bytes.Clone(p), true)
 }
 
-// send waits, as a transport does, while the connection is full.
 func (c *Client) send(p []byte, binary bool) {
 	c.tb.Helper()
-	c.link.Receive(p, binary)
-	for start := time.Now(); c.link.Full(); {
+	for start := time.Now(); c.isFull(); pause() {
 		if time.Since(start) > Wait {
 			c.tb.Fatalf("kanavatest: the server took no more messages for %v", Wait)
 		}
-		pause()
 	}
+	c.deliver(p, binary)
 }
 
-// Next returns the next frame, which must be text.
-func (c *Client) Next() string {
-	c.tb.Helper()
-	f := c.next()
-	if f.Binary {
-		c.tb.Fatalf("kanavatest: the next frame is binary: %x", f.Data)
-	}
-	return string(f.Data)
-}
+// isFull reports whether a transport would not be reading now.
+func (c *Client) isFull() bool { return c.full && c.link.Full() }
 
-// NextBinary returns the next frame, which must be binary.
-func (c *Client) NextBinary() []byte {
-	c.tb.Helper()
-	f := c.next()
-	if !f.Binary {
-		c.tb.Fatalf("kanavatest: the next frame is text: %s", f.Data)
+// deliver hands a message to the server, or ends the connection as a transport
+// does if the message is not allowed. p is given away.
+func (c *Client) deliver(p []byte, binary bool) {
+	switch {
+	case len(p) > c.limit:
+		c.closed(kanava.Closing{Code: kanava.CloseTooBig, Reason: kanava.CloseTooBig.String()})
+	case !binary && !utf8.Valid(p):
+		c.closed(kanava.Closing{Code: kanava.CloseInvalidText, Reason: kanava.CloseInvalidText.String()})
+	default:
+		c.full = !c.link.Receive(p, binary)
 	}
-	return append([]byte{}, f.Data...)
-}
-
-// NextFrame returns the next frame of either kind, or false if the connection
-// ended before one came.
-func (c *Client) NextFrame() (kanava.Frame, bool) {
-	c.tb.Helper()
-	return c.wait()
-}
-
-func (c *Client) next() kanava.Frame {
-	c.tb.Helper()
-	f, ok := c.wait()
-	if !ok {
-		code, reason := c.link.Ended()
-		c.tb.Fatalf("kanavatest: the connection ended (%d %s) while the test waited for a frame", code, reason)
-	}
-	return f
-}
-
-// wait returns the next frame, or false at the end of the connection.
-func (c *Client) wait() (kanava.Frame, bool) {
-	c.tb.Helper()
-	timeout := time.NewTimer(Wait)
-	defer timeout.Stop()
-	for {
-		c.mu.Lock()
-		news := c.news
-		if len(c.inbox) > 0 {
-			f := c.inbox[0]
-			c.inbox = c.inbox[1:]
-			c.mu.Unlock()
-			return f, true
-		}
-		c.mu.Unlock()
-		select {
-		case <-c.link.Done():
-			if c.pending() == 0 {
-				return kanava.Frame{}, false
-			}
-		case <-news:
-		case <-timeout.C:
-			c.tb.Fatalf("kanavatest: no frame came within %v", Wait)
-		}
-	}
-}
-
-func (c *Client) pending() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.inbox)
-}
-
-// Expect demands that the next frame is the JSON text want; white space and
-// the order of members do not matter.
-func (c *Client) Expect(want string) {
-	c.tb.Helper()
-	if got := c.Next(); !SameJSON(got, want) {
-		c.tb.Fatalf("kanavatest: the next frame is\n  %s\nwant\n  %s", got, want)
-	}
-}
-
-// Into decodes the next frame.
-func Into[T any](c *Client) T {
-	c.tb.Helper()
-	var v T
-	if text := c.Next(); json.Unmarshal([]byte(text), &v) != nil {
-		c.tb.Fatalf("kanavatest: the next frame is no %T: %s", v, text)
-	}
-	return v
-}
-
-// ExpectNone demands that nothing comes: it waits until no function of this
-// connection runs, but for long-running ones a short time only.
-func (c *Client) ExpectNone() {
-	c.tb.Helper()
-	for start := time.Now(); c.pending() == 0 && time.Since(start) < quiet; pause() {
-		if bridge.Idle(c.link) {
-			break
-		}
-	}
-	if c.pending() > 0 {
-		c.tb.Fatalf("kanavatest: a frame came, but none should: %s", c.next().Data)
-	}
-}
-
-// ExpectClose demands that the server closes the connection with code and
-// returns the reason. Frames before that are skipped.
-func (c *Client) ExpectClose(code kanava.CloseCode) string {
-	c.tb.Helper()
-	for {
-		if _, ok := c.wait(); !ok {
-			break
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closing == nil || c.closing.Code != code {
-		c.tb.Fatalf("kanavatest: the connection ended with %+v, want code %d", c.closing, code)
-	}
-	return c.closing.Reason
 }
 
 // Leave ends the connection as a client that goes away does.
-func (c *Client) Leave() { c.link.Disconnect(kanava.CloseGoingAway, "") }
+func (c *Client) Leave() {
+	c.notify(func() { c.left = c.closing == nil })
+	c.link.Disconnect(kanava.CloseGoingAway, "")
+}
 
 // Done returns a channel that is closed when the connection has ended and
 // OnDisconnect has returned.
 func (c *Client) Done() <-chan struct{} { return c.link.Done() }
-
-// SameJSON reports whether two JSON texts are equal but for white space and
-// the order of members.
-func SameJSON(a, b string) bool {
-	x, y := jsontext.Value(a), jsontext.Value(b)
-	return x.Canonicalize() == nil && y.Canonicalize() == nil && reflect.DeepEqual(x, y)
-}
 
 // pause lets others run; in a synctest bubble it passes virtual time.
 func pause() { time.Sleep(time.Millisecond) }

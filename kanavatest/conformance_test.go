@@ -28,8 +28,7 @@ func TestConformance(t *testing.T) {
 				}
 			},
 			Omit: map[string]string{
-				"needs rfc6455":      "messages are handed over as they are: there are no bytes of frames, and no header of subprotocols",
-				"needs messageLimit": "the transport that has a socket enforces it, before the message is in memory",
+				"needs rfc6455": "messages are handed over as they are: there are no bytes of frames, and no header of subprotocols",
 			},
 		})
 	})
@@ -84,7 +83,7 @@ func (m *memoryClient) Subprotocol() string { return m.c.link.Subprotocol() }
 // Send waits for room before it hands the message over, as a socket does whose
 // buffers are full.
 func (m *memoryClient) Send(ctx context.Context, data []byte, binary bool) error {
-	for m.c.link.Full() {
+	for m.c.isFull() {
 		select {
 		case <-m.c.link.Done():
 			return nil
@@ -93,39 +92,37 @@ func (m *memoryClient) Send(ctx context.Context, data []byte, binary bool) error
 		case <-time.After(time.Millisecond):
 		}
 	}
-	m.c.link.Receive(bytes.Clone(data), binary)
+	m.c.deliver(bytes.Clone(data), binary)
 	return nil
 }
 
 func (m *memoryClient) Receive(ctx context.Context) (transporttest.Frame, error) {
 	m.c.Resume()
 	defer m.c.Stall()
-	for {
-		m.c.mu.Lock()
-		news := m.c.news
-		if len(m.c.inbox) > 0 {
-			f := m.c.inbox[0]
-			m.c.inbox = m.c.inbox[1:]
-			m.c.mu.Unlock()
-			kind := transporttest.KindText
-			if f.Binary {
-				kind = transporttest.KindBinary
+	deadline, _ := ctx.Deadline()
+	var f transporttest.Frame
+	var err error
+	came := func() bool {
+		switch inbox, closing := m.c.inbox, m.c.closing; {
+		case len(inbox) > 0:
+			f.Data = inbox[0].Data
+			if inbox[0].Binary {
+				f.Kind = transporttest.KindBinary
 			}
-			return transporttest.Frame{Kind: kind, Data: f.Data}, nil
+			m.c.inbox = inbox[1:]
+		case closing != nil:
+			f = transporttest.Frame{Kind: transporttest.KindClosed, Code: int(closing.Code), Reason: closing.Reason}
+		case m.c.over:
+			err = errors.New("the connection has ended")
+		default:
+			return false
 		}
-		closing := m.c.closing
-		m.c.mu.Unlock()
-		if closing != nil {
-			return transporttest.Frame{Kind: transporttest.KindClosed, Code: int(closing.Code), Reason: closing.Reason}, nil
-		}
-		select {
-		case <-news:
-		case <-m.c.link.Done():
-			return transporttest.Frame{}, errors.New("the connection has ended")
-		case <-ctx.Done():
-			return transporttest.Frame{}, ctx.Err()
-		}
+		return true
 	}
+	if !m.c.until(time.Until(deadline), came) {
+		return f, context.DeadlineExceeded
+	}
+	return f, err
 }
 
 func (m *memoryClient) Close(code int, reason string) error {

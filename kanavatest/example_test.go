@@ -185,6 +185,7 @@ func newT() *exampleT { return &exampleT{} }
 
 func (t *exampleT) Helper()                         {}
 func (t *exampleT) Cleanup(f func())                { t.cleanups = append(t.cleanups, f) }
+func (t *exampleT) Errorf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
 func (t *exampleT) Fatal(args ...any)               { panic(fmt.Sprint(args...)) }
 func (t *exampleT) Fatalf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
 
