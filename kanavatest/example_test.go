@@ -133,6 +133,26 @@ func ExampleNewChannel() {
 	// Output: {hello bob} <nil>
 }
 
+// A function that names a channel by its id needs one that the hub knows.
+func ExampleNewChannelOn() {
+	t := newT()
+	defer t.end()
+
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	defer hub.Close()
+	watch := func(ctx context.Context, ch *Room, _ kanava.None) error {
+		return hub.Subscribe(ctx, "news", ch.ID())
+	}
+	ch := kanavatest.NewChannelOn[Params, User](t, hub, Params{Room: "lobby"}, nil)
+
+	ctx := context.Background()
+	fmt.Println(watch(ctx, ch, kanava.None{}), hub.Publish(ctx, "news", "rain"))
+	fmt.Println(kanavatest.ClientOf(t, ch).Next())
+	// Output:
+	// <nil> <nil>
+	// {"topic":"news","data":"rain"}
+}
+
 // ClientOf is the client at the other end of such a channel.
 func ExampleClientOf() {
 	t := newT()
