@@ -43,8 +43,8 @@ type Client struct {
 
 // Dial connects to the channel at target, a path with a query such as
 // "/chat?room=general", and fails the test if that is refused. The client
-// leaves when the test ends; functions of the connection that have not
-// returned some time after that fail the test.
+// leaves when the test ends; a function of the connection that has not returned
+// after Wait fails the test.
 //
 // Dial returns when the client is connected, and OnConnect runs from then on.
 // What depends on it, such as an event on a topic to which OnConnect

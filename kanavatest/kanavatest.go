@@ -21,8 +21,8 @@ import (
 // client is read with [ClientOf]. It ends with the test.
 //
 // The channel has a hub of its own. A [kanava.Topic] finds it nevertheless; a
-// function that names it by its id, as in hub.Subscribe(ctx, topic, ch.ID()),
-// needs [NewChannelOn].
+// function that names the channel by its id, as in
+// hub.Subscribe(ctx, topic, ch.ID()), needs [NewChannelOn].
 func NewChannel[Open, Session any](tb testing.TB, open Open, s *Session) *kanava.Channel[Open, Session] {
 	tb.Helper()
 	hub := kanava.NewEventHub(kanava.HubOptions{})
