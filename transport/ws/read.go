@@ -94,7 +94,8 @@ func fault(err error) kanava.Closing {
 	if !errors.As(err, &e) {
 		return kanava.Closing{Code: kanava.CloseProtocolError}
 	}
-	return kanava.Closing{Code: kanava.CloseCode(e.Code), Reason: e.Text}
+	code := kanava.CloseCode(e.Code)
+	return kanava.Closing{Code: code, Reason: code.String() + ": " + e.Text} // docs/protocol.md section 6
 }
 
 // lost handles the end of what the client sends.
