@@ -77,11 +77,7 @@ func (s *core) ofUser(userID string) []*conn {
 func (s *core) all() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]*conn, 0, len(s.conns))
-	for _, c := range s.conns {
-		out = append(out, c)
-	}
-	return out
+	return slices.Collect(maps.Values(s.conns))
 }
 
 // add makes a connection known, unless the server shuts down.

@@ -1,6 +1,10 @@
 package kanava
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // This file is a connection as a subscriber of topics.
 
@@ -74,11 +78,7 @@ func (c *conn) dropSubscriptions(end func(*subscription) bool) {
 func (c *conn) listSubscriptions() []*subscription {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	out := make([]*subscription, 0, len(c.subs))
-	for _, sub := range c.subs {
-		out = append(out, sub)
-	}
-	return out
+	return slices.Collect(maps.Values(c.subs))
 }
 
 func (c *conn) leaveHub() {
