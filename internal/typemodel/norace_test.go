@@ -1,5 +1,0 @@
-//go:build !race
-
-package typemodel_test
-
-const raceEnabled = false
