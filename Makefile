@@ -25,6 +25,10 @@ test: ## Test every module; needs nothing but Go (TESTFLAGS='-v -run X')
 race: ## The tests under the race detector, shuffled; needs a C compiler
 	$(strip $(GO) test -race -shuffle=on $(TESTFLAGS) work)
 
+.PHONY: jsonv2
+jsonv2: ## The tests with Go's own json/v2, which the mirror stands for
+	$(strip GOEXPERIMENT=jsonv2 $(GO) test $(TESTFLAGS) work)
+
 .PHONY: vet
 vet: ## go vet for every module
 	$(GO) vet work
@@ -68,7 +72,7 @@ browser: ## Browser tests of the chat example; needs Node, npm and Chromium
 	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
 
 .PHONY: check
-check: test vet lint build-alone race browser ## Everything that CI checks
+check: test jsonv2 vet lint build-alone race browser ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000
