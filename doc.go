@@ -31,9 +31,20 @@
 // jsontext.Value takes any JSON. More tags restrict inputs and opening data:
 //
 //	Name  string   `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z]+$"`
+//	Mail  string   `json:"mail" format:"email"`
 //	Role  string   `json:"role" enum:"member,admin"`
 //	Count int      `json:"count" minimum:"1" maximum:"10"`
+//	Price float64  `json:"price" exclusiveMinimum:"0" multipleOf:"0.05"`
 //	Tags  []string `json:"tags" maxItems:"5" doc:"Shown below the title"`
+//
+// They are the keywords of JSON Schema: minLength, maxLength, pattern and format
+// for strings; minimum, maximum, exclusiveMinimum, exclusiveMaximum and
+// multipleOf for numbers; enum and const for both, const also for booleans;
+// minItems, maxItems and uniqueItems for slices; minProperties and
+// maxProperties for maps. The formats are date-time, date and time of RFC 3339,
+// email (RFC 5321), hostname (RFC 1123), ipv4, ipv6, uri (RFC 3986) and uuid.
+// The tags doc, example and deprecated:"true" only describe; the example must
+// be a valid value. A tag that does not fit its field panics in Wire.
 //
 // Then comes a method Validate(context.Context) error, where a type, or one
 // inside of it, has it; it usually returns [Invalid]. [OneOf] declares unions.

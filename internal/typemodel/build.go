@@ -311,6 +311,13 @@ func (b *builder) field(jf jsonField) (field, error) {
 		return f, err
 	}
 	f.doc = tags["doc"]
+	f.example, f.hasExample = tags["example"]
+	if b.use == Opening {
+		f.defaultText, f.hasDefault = tags["default"]
+	}
+	if f.deprecated, err = isTrue(tags, "deprecated"); err != nil {
+		return f, err
+	}
 	f.required, err = b.isRequired(jf, tags)
 	return f, err
 }
@@ -331,13 +338,14 @@ func (b *builder) stored() bool { return b.use == Stored || b.use == storedOpeni
 
 func (b *builder) isRequired(jf jsonField, tags map[string]string) (bool, error) {
 	written := !jf.omitempty && !jf.omitzero && !jf.viaPtr
-	switch text, ok := tags["required"]; {
-	case ok && text != "true" && text != "false":
-		return false, fmt.Errorf("required:%q is neither true nor false", text)
+	required, err := isTrue(tags, "required")
+	switch _, ok := tags["required"]; {
+	case err != nil:
+		return false, err
 	case b.stored():
 		return written, nil
 	case ok:
-		return text == "true", nil
+		return required, nil
 	}
 	if b.use == Opening {
 		if _, ok := tags["default"]; ok || jf.typ.Kind() == reflect.Pointer || jf.typ.Kind() == reflect.Slice {
@@ -345,4 +353,13 @@ func (b *builder) isRequired(jf jsonField, tags map[string]string) (bool, error)
 		}
 	}
 	return written, nil
+}
+
+// isTrue reads a tag that is true or false; without it, it is false.
+func isTrue(tags map[string]string, name string) (bool, error) {
+	text, ok := tags[name]
+	if ok && text != "true" && text != "false" {
+		return false, fmt.Errorf("%s:%q is neither true nor false", name, text)
+	}
+	return text == "true", nil
 }

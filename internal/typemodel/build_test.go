@@ -2,6 +2,7 @@ package typemodel_test
 
 import (
 	"net/http"
+	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
@@ -66,6 +67,7 @@ func tagged(t reflect.Type, tag string) reflect.Type {
 var (
 	intType     = reflect.TypeFor[int]()
 	stringType  = reflect.TypeFor[string]()
+	boolType    = reflect.TypeFor[bool]()
 	floatType   = reflect.TypeFor[float64]()
 	stringsType = reflect.TypeFor[[]string]()
 )
@@ -171,8 +173,11 @@ func TestTags(t *testing.T) {
 		{intType, `minLength:"1"`, "F: the tag minLength applies to strings, not to int"},
 		{stringsType, `maxLength:"1"`, "F: the tag maxLength applies to strings, not to []string"},
 		{stringsType, `minItems:"1" maxItems:"2"`, ""},
-		{reflect.TypeFor[map[string]int](), `minItems:"1"`, ""},
-		{stringType, `minItems:"1"`, "F: the tag minItems applies to slices, arrays and maps, not to string"},
+		{reflect.TypeFor[map[string]int](), `minItems:"1"`, "F: the tag minItems applies to slices and arrays, not to map[string]int"},
+		{reflect.TypeFor[map[string]int](), `minProperties:"1" maxProperties:"2"`, ""},
+		{reflect.TypeFor[map[string]int](), `minProperties:"2" maxProperties:"1"`, "F: minProperties 2 is more than maxProperties 1"},
+		{reflect.TypeFor[idle](), `minProperties:"1"`, "F: the tag minProperties applies to maps, not to typemodel_test.idle"},
+		{stringType, `minItems:"1"`, "F: the tag minItems applies to slices and arrays, not to string"},
 		{stringsType, `minItems:"3" maxItems:"2"`, "F: minItems 3 is more than maxItems 2"},
 		{reflect.TypeFor[[2]int](), `minItems:"3"`, "F: [2]int always has 2 elements"},
 		{intType, `minimum:"-5" maximum:"5"`, ""},
@@ -216,9 +221,48 @@ func TestTags(t *testing.T) {
 		{stringType, `required:"yes"`, `F: required:"yes" is neither`},
 		{stringType, `json:",omitempty" required:"true"`, ""},
 		{stringType, `default:"x"`, "F: the tag default is for opening data only"},
-		{stringType, `format:"email"`, "F: the tag format is not supported"},
-		{intType, `exclusiveMinimum:"1"`, "F: the tag exclusiveMinimum is not supported; use minimum"},
-		{intType, `multipleOf:"1"`, "F: the tag multipleOf is not supported"},
+		{stringType, `format:"email"`, ""},
+		{reflect.TypeFor[netip.Addr](), `format:"ipv4"`, ""},
+		{stringType, `format:"e-mail"`, `F: format:"e-mail" is unknown; there are date, date-time, email,`},
+		{intType, `format:"int64"`, "F: the tag format applies to strings, not to int"},
+		{intType, `exclusiveMinimum:"1" exclusiveMaximum:"3"`, ""},
+		{floatType, `exclusiveMinimum:"1" maximum:"1.5"`, ""},
+		{intType, `exclusiveMinimum:"x"`, `F: exclusiveMinimum:"x" is no int`},
+		{intType, `minimum:"1" exclusiveMinimum:"1"`, "F: minimum and exclusiveMinimum stand side by side; keep one"},
+		{floatType, `minimum:"1" exclusiveMaximum:"1"`, "F: minimum 1 is not less than exclusiveMaximum 1"},
+		{stringType, `exclusiveMaximum:"1"`, "F: the tag exclusiveMaximum applies to numbers, not to string"},
+		{intType, `minimum:"+1"`, `F: minimum:"+1" is no int`},
+		{floatType, `minimum:"0x1p-2"`, `F: minimum:"0x1p-2" is no float64`},
+		{intType, `multipleOf:"5"`, ""},
+		{floatType, `multipleOf:"0.05"`, ""},
+		{intType, `multipleOf:"0"`, `F: multipleOf:"0" is no int above 0`},
+		{reflect.TypeFor[uint8](), `multipleOf:"256"`, `F: multipleOf:"256" is no uint8 above 0`},
+		{floatType, `multipleOf:"-1"`, `F: multipleOf:"-1" is no float64 above 0`},
+		{floatType, `multipleOf:"0.12345678901"`, `F: multipleOf:"0.12345678901" has more digits`},
+		{stringsType, `multipleOf:"1"`, "F: the tag multipleOf applies to numbers, not to []string"},
+		{stringType, `const:"a,b"`, ""},
+		{boolType, `const:"true"`, ""},
+		{boolType, `const:"1"`, `F: const:"1" is neither true nor false`},
+		{intType, `const:"x"`, `F: const value "x" is no int`},
+		{reflect.TypeFor[netip.Addr](), `const:"x"`, `F: const value "x" is no netip.Addr`},
+		{intType, `const:"1" enum:"1"`, "F: const and enum stand side by side; keep one"},
+		{stringsType, `const:"x"`, "F: the tag const applies to strings, numbers and booleans, not to []string"},
+		{stringsType, `uniqueItems:"true"`, ""},
+		{stringsType, `uniqueItems:"yes"`, `F: uniqueItems:"yes" is neither true nor false`},
+		{reflect.TypeFor[[]idle](), `uniqueItems:"true"`, "F: the tag uniqueItems applies to slices and arrays of strings, numbers and booleans, not to []typemodel_test.idle"},
+		{stringType, `deprecated:"true"`, ""},
+		{stringType, `deprecated:"since 2"`, `F: deprecated:"since 2" is neither true nor false`},
+		{stringType, `example:"a" minLength:"1"`, ""},
+		{stringType, `example:"" minLength:"1"`, `F: example:"" must have at least 1 character`},
+		{intType, `example:"x"`, `F: example:"x" must be an integer`},
+		{intType, `json:",string" example:"12"`, ""},
+		{boolType, `example:"true"`, ""},
+		{stringsType, `example:"[\"a\"]"`, ""},
+		{stringsType, `example:"[1]"`, `F: example:"[1]" at /0 must be a string, not a number`},
+		{stringsType, `example:"a"`, `F: example:"a" is not valid JSON`},
+		{reflect.TypeFor[status](), `example:"{\"type\":\"idle\"}"`, ""},
+		{reflect.TypeFor[netip.Addr](), `example:"here"`, `F: example:"here" is no netip.Addr`},
+		{stringType, `examples:"a"`, "F: the tag examples is not supported; use example"},
 		{stringType, `minlength:"1"`, "F: the tag minlength is written minLength"},
 		{stringType, `max_length:"1"`, "F: the tag max_length is written maxLength"},
 		{stringType, `minLength:"1" minLength:"2"`, "F: the tag minLength stands twice"},

@@ -37,7 +37,7 @@ type order struct {
 type item struct {
 	Name  string         `json:"name" minLength:"1" maxLength:"3"`
 	Price float64        `json:"price" minimum:"0.5"`
-	Tags  map[string]int `json:"tags,omitempty" maxItems:"1"`
+	Tags  map[string]int `json:"tags,omitempty" maxProperties:"1"`
 	Kind  string         `json:"a/b~c,omitempty" enum:"x,y"`
 }
 

@@ -35,36 +35,64 @@ func compileEnum(n *node, tags map[string]string) error {
 		}
 		texts = append(texts, text)
 	}
+	return addOneOf(n, "enum", texts)
+}
+
+// addOneOf demands that n is one of texts; tag is how that was said.
+func addOneOf(n *node, tag string, texts []string) (err error) {
+	values := texts // as JSON
 	switch n.shape {
 	case shapeInt:
-		return addEnum(&n.checks.ints, n.typ, texts, parseInt)
+		err = addEnum(&n.checks.ints, n.typ, tag, texts, parseInt)
 	case shapeUint:
-		return addEnum(&n.checks.uints, n.typ, texts, parseUint)
+		err = addEnum(&n.checks.uints, n.typ, tag, texts, parseUint)
 	case shapeFloat:
-		return addEnum(&n.checks.float, n.typ, texts, parseFloat)
+		err = addEnum(&n.checks.float, n.typ, tag, texts, parseFloat)
+	default:
+		values, err = addTexts(n, tag, texts)
 	}
+	if err != nil {
+		return err
+	}
+	if n.quoted {
+		values = slices.Clone(values)
+		for i, text := range values {
+			values[i] = quoteJSON(text)
+		}
+	}
+	if tag == "const" {
+		n.say(tag, values[0])
+		return nil
+	}
+	n.say(tag, "["+strings.Join(values, ",")+"]")
+	return nil
+}
+
+// addTexts is addOneOf for strings. It returns texts as JSON.
+func addTexts(n *node, tag string, texts []string) (values []string, err error) {
 	quoted := make([]string, len(texts))
 	for i, text := range texts {
 		if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(n.typ)); ok && n.shape == shapeText {
 			if err := u.UnmarshalText([]byte(text)); err != nil {
-				return fmt.Errorf("enum value %q is no %s: %w", text, typeName(n.typ), err)
+				return nil, fmt.Errorf("%s value %q is no %s: %w", tag, text, typeName(n.typ), err)
 			}
 		}
 		quoted[i] = strconv.Quote(text)
+		values = append(values, quoteJSON(text))
 	}
 	n.checks.text = append(n.checks.text, oneOfText{texts, oneOfMessage(quoted)})
-	return nil
+	return values, nil
 }
 
-func addEnum[N comparable](to *[]check[N], t reflect.Type, texts []string, parse func(reflect.Type, string) (N, error)) error {
+func addEnum[N comparable](to *[]check[N], t reflect.Type, tag string, texts []string, parse func(reflect.Type, string) (N, error)) error {
 	c := oneOf[N]{message: oneOfMessage(texts)}
 	for _, text := range texts {
 		v, err := parse(t, text)
 		if err != nil {
-			return fmt.Errorf("enum value %q is no %s", text, typeName(t))
+			return fmt.Errorf("%s value %q is no %s", tag, text, typeName(t))
 		}
 		if slices.Contains(c.values, v) {
-			return fmt.Errorf("enum has the value %q twice", text)
+			return fmt.Errorf("%s has the value %q twice", tag, text)
 		}
 		c.values = append(c.values, v)
 	}

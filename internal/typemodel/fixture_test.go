@@ -92,7 +92,7 @@ type rich struct {
 	List     []pair[string, int]       `json:"list" minItems:"1" maxItems:"3"`
 	Triple   [3]int                    `json:"triple"`
 	ByName   map[string]pair[int, any] `json:"-"`
-	Counts   map[string]int            `json:"counts" maxItems:"2"`
+	Counts   map[string]int            `json:"counts" maxProperties:"2"`
 	ByInt    map[int32]string          `json:"byInt"`
 	ByAddr   map[netip.Addr]bool       `json:"byAddr"`
 	Status   status                    `json:"status"`

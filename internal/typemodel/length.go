@@ -22,6 +22,7 @@ func compileLength(n *node, tags map[string]string) (err error) {
 	if c.min > c.max {
 		return fmt.Errorf("minLength %d is more than maxLength %d", c.min, c.max)
 	}
+	n.sayCounts(tags, "minLength", "maxLength")
 	n.checks.text = append(n.checks.text, c)
 	return nil
 }

@@ -112,7 +112,7 @@ func build(t reflect.Type, use Use) (*Model, error) {
 	m := &Model{typ: t, use: use, root: root, direct: root.direct()}
 	m.validate = b.markValidators(root) && !b.stored()
 	m.setOptions(b)
-	return m, nil
+	return m, m.checkExamples()
 }
 
 // setOptions prepares the options of the JSON library. Functions for types slow

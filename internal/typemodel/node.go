@@ -47,7 +47,9 @@ type node struct {
 	length   int   // of a Go array or byte array; -1 for slices
 	tag      string
 	checks   checks
-	validate bool // something at or below this node has a Validate method
+	unique   bool            // uniqueItems
+	keywords []schemaKeyword // the constraints, for the schema
+	validate bool            // something at or below this node has a Validate method
 }
 
 // checks are the constraints of a node, by the values they look at.
@@ -57,6 +59,8 @@ type checks struct {
 	ints  []check[int64]
 	uints []check[uint64]
 	float []check[float64]
+	exact []check[[]byte] // floats as they are written
+	bools []check[bool]
 }
 
 // check is one constraint. It returns "" or what is wrong, for the client.
@@ -81,6 +85,12 @@ type field struct {
 	required bool
 	quoted   string // the name as JSON, "" if it needs escapes
 	doc      string
+
+	deprecated  bool
+	example     string // as the tag has it
+	hasExample  bool
+	defaultText string // as the tag has it; opening data only
+	hasDefault  bool
 }
 
 // finish builds the indexes of o once its fields are known.

@@ -136,7 +136,7 @@ func (p *param) setDefault(text string) error {
 	if p.field.required {
 		return errors.New("a field cannot both be required and have a default")
 	}
-	raw, message := p.appendJSON(nil, text)
+	raw, message := p.node.appendJSON(nil, text)
 	if message == "" {
 		if faults := findFaults(p.node, raw); faults != nil {
 			message = faults[0].Message
@@ -250,7 +250,7 @@ func (p *param) read(src Source) (raw []byte, used, broken string) {
 		case len(values) > 1:
 			broken = "is given more than once"
 		default:
-			raw, broken = p.appendJSON(nil, values[0])
+			raw, broken = p.node.appendJSON(nil, values[0])
 		}
 		if broken != "" {
 			raw = nil
@@ -279,33 +279,9 @@ func (p *param) appendArray(values []string) (raw []byte, broken string) {
 		if i > 0 {
 			raw = append(raw, ',')
 		}
-		if raw, broken = p.appendJSON(raw, text); broken != "" {
+		if raw, broken = p.node.appendJSON(raw, text); broken != "" {
 			return nil, broken
 		}
 	}
 	return append(raw, ']'), ""
-}
-
-// appendJSON appends one value as the JSON of its type, or says what is wrong.
-func (p *param) appendJSON(raw []byte, text string) ([]byte, string) {
-	switch {
-	case p.node.shape == shapeBool:
-		switch text {
-		case "true", "1":
-			return append(raw, "true"...), ""
-		case "false", "0":
-			return append(raw, "false"...), ""
-		}
-		return nil, "must be true or false"
-	case p.node.kind() == Number:
-		if !isJSONNumber([]byte(text)) {
-			return nil, "must be " + p.node.noun
-		}
-		return append(raw, text...), ""
-	}
-	raw, err := jsontext.AppendQuote(raw, text)
-	if err != nil {
-		return nil, "is not valid UTF-8"
-	}
-	return raw, ""
 }

@@ -22,6 +22,7 @@ func compilePattern(n *node, tags map[string]string) error {
 	if why := differs(text); why != "" {
 		return fmt.Errorf("pattern:%q: %s", text, why)
 	}
+	n.say("pattern", quoteJSON(text))
 	n.checks.text = append(n.checks.text, pattern{re})
 	return nil
 }

@@ -20,6 +20,7 @@ func hasRange(n *node) bool {
 }
 
 func compileRange(n *node, tags map[string]string) error {
+	n.sayBounds(tags, "minimum", "maximum")
 	switch n.shape {
 	case shapeInt:
 		low, high := intRange(n.typ)
@@ -60,14 +61,25 @@ func (c numRange[N]) fault(v N) string {
 	return ""
 }
 
-func parseInt(t reflect.Type, s string) (int64, error) { return strconv.ParseInt(s, 10, t.Bits()) }
+// Numbers in tags are written as in JSON: the schema repeats them.
 
-func parseUint(t reflect.Type, s string) (uint64, error) { return strconv.ParseUint(s, 10, t.Bits()) }
+func parseInt(t reflect.Type, s string) (int64, error) {
+	if !isJSONNumber([]byte(s)) {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseInt(s, 10, t.Bits())
+}
+
+func parseUint(t reflect.Type, s string) (uint64, error) {
+	if !isJSONNumber([]byte(s)) {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseUint(s, 10, t.Bits())
+}
 
 func parseFloat(t reflect.Type, s string) (float64, error) {
-	v, err := strconv.ParseFloat(s, t.Bits())
-	if err == nil && (math.IsNaN(v) || math.IsInf(v, 0)) {
-		err = strconv.ErrRange
+	if !isJSONNumber([]byte(s)) {
+		return 0, strconv.ErrSyntax
 	}
-	return v, err
+	return strconv.ParseFloat(s, t.Bits())
 }

@@ -25,19 +25,22 @@ var constraints = []constraint{
 	{[]string{"pattern"}, hasText, "strings", compilePattern},
 	{[]string{"enum"}, hasEnum, "strings and numbers", compileEnum},
 	{[]string{"minimum", "maximum"}, hasRange, "numbers", compileRange},
-	{[]string{"minItems", "maxItems"}, hasItems, "slices, arrays and maps", compileItems},
+	{[]string{"exclusiveMinimum", "exclusiveMaximum"}, hasRange, "numbers", compileExclusive},
+	{[]string{"multipleOf"}, hasRange, "numbers", compileMultiple},
+	{[]string{"const"}, hasConst, "strings, numbers and booleans", compileConst},
+	{[]string{"format"}, hasText, "strings", compileFormat},
+	{[]string{"minItems", "maxItems"}, hasItems, "slices and arrays", compileItems},
+	{[]string{"uniqueItems"}, hasUnique, "slices and arrays of strings, numbers and booleans", compileUnique},
+	{[]string{"minProperties", "maxProperties"}, hasProperties, "maps", compileProperties},
 }
 
 // annotations are tags that say something else about a field.
-var annotations = []string{"doc", "required", "default"}
+var annotations = []string{"doc", "required", "default", "deprecated", "example"}
 
 // unsupported are keywords of JSON Schema, and of libraries like it, that are
 // refused rather than silently ignored. The text is advice.
 var unsupported = map[string]string{
-	"format": "", "const": "use enum with one value", "multipleOf": "", "uniqueItems": "",
-	"exclusiveMinimum": "use minimum", "exclusiveMaximum": "use maximum",
-	"minProperties": "use minItems", "maxProperties": "use maxItems",
-	"deprecated": "", "readOnly": "", "writeOnly": "", "example": "", "examples": "",
+	"readOnly": "", "writeOnly": "", "examples": "use example",
 	"title": "use doc", "description": "use doc", "nullable": "use a pointer",
 	"contains": "", "minContains": "", "maxContains": "", "propertyNames": "", "patternProperties": "",
 	"additionalProperties": "", "dependentRequired": "",

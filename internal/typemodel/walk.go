@@ -75,10 +75,12 @@ func (w *walker) value(n *node) {
 		}
 	case shapeBool:
 		if c == 't' {
+			w.boolean(n, true)
 			w.pos += len("true")
 			return
 		}
 		if c == 'f' {
+			w.boolean(n, false)
 			w.pos += len("false")
 			return
 		}
@@ -191,6 +193,9 @@ func (w *walker) array(n *node) {
 		w.fault(start, "must have exactly "+plural(n.length, "element", "elements"))
 	}
 	w.counted(n, start, count)
+	if n.unique && count > 1 && !w.full {
+		w.distinct(start, count)
+	}
 }
 
 func (w *walker) counted(n *node, start, count int) {

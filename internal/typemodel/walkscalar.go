@@ -154,7 +154,7 @@ func (w *walker) checkFloat(n *node, start int, text []byte) {
 		return
 	}
 	const short = 20 // digits, without exponent: in the range of every float
-	if len(n.checks.float) == 0 && len(text) <= short && !hasExponent(text) {
+	if len(n.checks.float) == 0 && len(n.checks.exact) == 0 && len(text) <= short && !hasExponent(text) {
 		return
 	}
 	v, err := strconv.ParseFloat(string(text), n.typ.Bits())
@@ -165,6 +165,20 @@ func (w *walker) checkFloat(n *node, start int, text []byte) {
 	for _, c := range n.checks.float {
 		if message := c.fault(v); message != "" {
 			w.fault(start, message)
+		}
+	}
+	for _, c := range n.checks.exact {
+		if message := c.fault(text); message != "" {
+			w.fault(start, message)
+		}
+	}
+}
+
+// boolean checks the boolean at pos.
+func (w *walker) boolean(n *node, v bool) {
+	for _, c := range n.checks.bools {
+		if message := c.fault(v); message != "" {
+			w.fault(w.pos, message)
 		}
 	}
 }
