@@ -287,10 +287,7 @@ func (c *conn) close(ctx context.Context, code CloseCode, reason string) error {
 	if c.holders > 0 {
 		c.closeWait = time.AfterFunc(flushTime, func() { c.out.close(Closing{code, reason}, false) })
 	}
-	if c.blocked { // the transport has to read the client's answer to the close
-		c.blocked = false
-		c.peer.Wake()
-	}
+	c.resume() // the transport has to read the client's answer to the close
 	c.settle()
 	return nil
 }
@@ -321,6 +318,7 @@ func (c *conn) cut(closing Closing) {
 		x.cancel(context.Canceled)
 	}
 	c.out.close(closing, false)
+	c.resume()
 }
 
 // disconnect is the end, however it came about; see Link.Disconnect.
