@@ -1,0 +1,242 @@
+package typemodel
+
+import (
+	"cmp"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Schemas makes the JSON Schemas (draft 2020-12) of several models that share
+// definitions: one for each struct and each union, by the name of its type. It
+// is deterministic: the same models in the same order give the same text. It is
+// not safe for concurrent use.
+//
+// A schema says what [Model.Decode] accepts, but for what JSON Schema cannot
+// say: that integers are written without point and exponent, the range of
+// numbers in strings and of floats, and what types that decode themselves, and
+// Validate methods, demand. Every integer has the bounds of its type and its
+// format, such as int64.
+type Schemas struct {
+	prefix string
+	names  map[string]bool
+	byType map[reflect.Type][]*definition
+	all    []*definition
+}
+
+// Definition is the schema of a type that others refer to.
+type Definition struct {
+	Name   string
+	Schema jsontext.Value
+}
+
+// definition is a Definition that may still be in the making: types contain
+// themselves.
+type definition struct {
+	Definition
+	node *node
+	use  Use
+}
+
+// NewSchemas returns a collection whose definitions will be found behind prefix,
+// such as "#/$defs/".
+func NewSchemas(prefix string) *Schemas {
+	return &Schemas{prefix: prefix, names: map[string]bool{}, byType: map[reflect.Type][]*definition{}}
+}
+
+// Of returns the schema of m. It refers to definitions, which s has from then
+// on.
+func (s *Schemas) Of(m *Model) jsontext.Value {
+	return schemaText(s.node(m.root, m.use))
+}
+
+// Definitions returns the definitions ordered by name.
+func (s *Schemas) Definitions() []Definition {
+	list := make([]Definition, len(s.all))
+	for i, d := range s.all {
+		list[i] = d.Definition
+	}
+	slices.SortFunc(list, func(a, b Definition) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Schema returns the JSON Schema of the type as a document of its own. See
+// [Schemas] for what it says.
+func (m *Model) Schema() jsontext.Value {
+	s := NewSchemas("#/$defs/")
+	doc := append([]schemaKeyword{{"$schema", `"https://json-schema.org/draft/2020-12/schema"`}}, s.node(m.root, m.use)...)
+	var defs []schemaKeyword
+	for _, d := range s.Definitions() {
+		defs = append(defs, schemaKeyword{d.Name, string(d.Schema)})
+	}
+	if defs != nil {
+		doc = append(doc, schemaKeyword{"$defs", string(schemaText(defs))})
+	}
+	return schemaText(doc)
+}
+
+// Given returns the model of what clients give. Its JSON has the fields by their
+// JSON names, whatever path, query or header they come from.
+func (p *OpeningPlan) Given() *Model { return p.model }
+
+// schemaText returns the schema with these keywords; without any it allows
+// everything.
+func schemaText(keywords []schemaKeyword) jsontext.Value {
+	if len(keywords) == 0 {
+		return jsontext.Value("true")
+	}
+	b := []byte{'{'}
+	for i, k := range keywords {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b, _ = jsontext.AppendQuote(b, k.name)
+		b = append(append(b, ':'), k.value...)
+	}
+	return append(b, '}')
+}
+
+// node returns the schema of n.
+func (s *Schemas) node(n *node, use Use) []schemaKeyword {
+	keywords := s.present(n, use)
+	// Opening data comes from a request, which has no null.
+	if len(keywords) == 0 || !n.nullable || use == Opening {
+		return keywords
+	}
+	listed := slices.ContainsFunc(keywords, func(k schemaKeyword) bool { return k.name == "enum" || k.name == "const" })
+	if keywords[0].name == "type" && !listed {
+		keywords[0].value = "[" + keywords[0].value + `,"null"]`
+		return keywords
+	}
+	return []schemaKeyword{{"anyOf", "[" + string(schemaText(keywords)) + `,{"type":"null"}]`}}
+}
+
+// present is node without null. What it returns is the caller's.
+func (s *Schemas) present(n *node, use Use) []schemaKeyword {
+	switch n.shape {
+	case shapeStruct, shapeUnion:
+		return []schemaKeyword{{"$ref", quoteJSON(s.prefix + s.define(n, use).Name)}}
+	case shapeMap:
+		out := []schemaKeyword{{"type", `"object"`}}
+		if names := keySchema(n.key); names != nil {
+			out = append(out, schemaKeyword{"propertyNames", string(schemaText(names))})
+		}
+		return append(append(out, schemaKeyword{"additionalProperties", string(schemaText(s.node(n.elem, use)))}), n.keywords...)
+	case shapeArray:
+		return s.array(n, use)
+	}
+	return n.scalarSchema()
+}
+
+func (s *Schemas) array(n *node, use Use) []schemaKeyword {
+	out := []schemaKeyword{{"type", `"array"`}, {"items", string(schemaText(s.node(n.elem, use)))}}
+	if n.length < 0 {
+		return append(out, n.keywords...)
+	}
+	length := strconv.Itoa(n.length)
+	out = append(out, schemaKeyword{"minItems", length}, schemaKeyword{"maxItems", length})
+	for _, k := range n.keywords {
+		if k.name == "uniqueItems" {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// define returns the definition of a struct or union. Uses that make no
+// difference to it share one.
+func (s *Schemas) define(n *node, use Use) *definition {
+	for _, d := range s.byType[n.typ] {
+		if d.use == use || sameNode(d.node, n, map[[2]*object]bool{}) && (use == Opening) == (d.use == Opening) {
+			return d
+		}
+	}
+	d := &definition{Definition{Name: s.free(definitionName(n.typ))}, n, use}
+	s.byType[n.typ] = append(s.byType[n.typ], d)
+	s.all = append(s.all, d)
+	if n.shape == shapeUnion {
+		var of []string
+		for _, o := range n.variants {
+			of = append(of, string(schemaText(s.node(&node{shape: shapeStruct, typ: o.typ, object: o}, use))))
+		}
+		d.Schema = schemaText([]schemaKeyword{{"oneOf", "[" + strings.Join(of, ",") + "]"}})
+		return d
+	}
+	d.Schema = s.object(n.object, use)
+	return d
+}
+
+func (s *Schemas) object(o *object, use Use) jsontext.Value {
+	var properties []schemaKeyword
+	var required []string
+	for i := range o.fields {
+		f := &o.fields[i]
+		properties = append(properties, schemaKeyword{f.name, string(s.field(f, use))})
+		if f.required {
+			required = append(required, quoteJSON(f.name))
+		}
+	}
+	out := []schemaKeyword{{"type", `"object"`}}
+	if properties != nil {
+		out = append(out, schemaKeyword{"properties", string(schemaText(properties))})
+	}
+	if required != nil {
+		out = append(out, schemaKeyword{"required", "[" + strings.Join(required, ",") + "]"})
+	}
+	return schemaText(append(out, schemaKeyword{"additionalProperties", "false"}))
+}
+
+// field returns the schema of a member: its node's and what describes it.
+func (s *Schemas) field(f *field, use Use) jsontext.Value {
+	out := s.node(f.node, use)
+	if f.doc != "" {
+		out = append(out, schemaKeyword{"description", quoteJSON(f.doc)})
+	}
+	if f.deprecated {
+		out = append(out, schemaKeyword{"deprecated", "true"})
+	}
+	if f.hasDefault {
+		if raw, message := f.node.appendJSON(nil, f.defaultText); message == "" {
+			out = append(out, schemaKeyword{"default", string(raw)})
+		}
+	}
+	if f.hasExample {
+		if raw, message := f.exampleJSON(); message == "" {
+			out = append(out, schemaKeyword{"examples", "[" + string(raw) + "]"})
+		}
+	}
+	return schemaText(out)
+}
+
+// free returns name, or with a number if another type has it.
+func (s *Schemas) free(name string) string {
+	found := name
+	for i := 2; s.names[found]; i++ {
+		found = name + strconv.Itoa(i)
+	}
+	s.names[found] = true
+	return found
+}
+
+var (
+	localSuffix = regexp.MustCompile(`·\d+`)
+	qualifier   = regexp.MustCompile(`\w+\.`)
+	notInName   = regexp.MustCompile(`\W+`)
+)
+
+// definitionName returns the name of t without packages, as an identifier that
+// URIs need not escape: Page[shop.Item] is Page_Item.
+func definitionName(t reflect.Type) string {
+	if t.Name() == "" {
+		return "Object"
+	}
+	name := qualifier.ReplaceAllString(localSuffix.ReplaceAllString(rootName(t), ""), "")
+	if name = strings.Trim(notInName.ReplaceAllString(name, "_"), "_"); name == "" {
+		return "Object"
+	}
+	return name
+}
