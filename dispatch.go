@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -193,7 +194,7 @@ func (x *call) invoke() (any, error) {
 			return nil, invalidByProgram(err)
 		}
 		if faults != nil {
-			return nil, c.invalid(a, faults)
+			return nil, c.invalid(a, m, faults)
 		}
 		m.release() // the input is a copy
 	}
@@ -211,16 +212,21 @@ func (x *call) invoke() (any, error) {
 }
 
 // invalid makes the error for an input that breaks the rules of its type.
-func (c *conn) invalid(a *action, faults []typemodel.Fault) *Error {
+func (c *conn) invalid(a *action, m *message, faults []typemodel.Fault) *Error {
 	e := faultsError("invalid input", faults)
 	if a.route.Action != "" {
 		return e
 	}
 	// OnMessage got it because no route did: say so at the routing member.
+	found := m.room.found[:len(c.def.keys)] // as route left it
 	for i, d := range e.Details {
-		for _, key := range c.def.keys {
-			if d.Pointer == "/"+pointerEscaper.Replace(key) {
-				e.Details[i].Message = "no " + key + " of this name here"
+		for k, key := range c.def.keys {
+			if d.Pointer != "/"+pointerEscaper.Replace(key) {
+				continue
+			}
+			e.Details[i].Message = "no " + key + " of this name here"
+			if name, ok := jsonscan.String(m.data[found[k].ValueStart:found[k].ValueEnd]); ok && len(name) <= 256 {
+				e.Details[i].Message = fmt.Sprintf("no %s is named %q here", key, name)
 			}
 		}
 	}

@@ -137,8 +137,8 @@ func TestUnknownActionGoesToOnMessage(t *testing.T) {
 	c.Expect(`{"message":"hi"}`)
 	c.SendText(`{"action":"nope","message":"hi"}`)
 	got := expectError(t, c, "", kanava.CodeInvalidArgument)
-	if len(got.Error.Details) != 1 || got.Error.Details[0].Pointer != "/action" || !strings.Contains(got.Error.Details[0].Message, "action") {
-		t.Errorf("details %+v, want one at /action that speaks of the action", got.Error.Details)
+	if len(got.Error.Details) != 1 || got.Error.Details[0].Pointer != "/action" || !strings.Contains(got.Error.Details[0].Message, `"nope"`) {
+		t.Errorf("details %+v, want one at /action that names the action", got.Error.Details)
 	}
 	c.SendText("") // ignored
 	c.SendText(`{"message":"again"}`)

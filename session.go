@@ -8,8 +8,9 @@ import (
 
 // Identity is what Kanava wants to know of a session; Options.Identify tells.
 type Identity struct {
-	// UserID names the user. Sessions with the same id are of one user; two
-	// sessions without an id are too.
+	// UserID names the user. Sessions with the same id are of one user. Those
+	// without an id are of one user who cannot be named: such connections are
+	// not counted by Limits.UserConns and not found by Conns.OfUser.
 	UserID string
 	// Expires is when the session ends by itself; zero is never. Calls are
 	// refused from then on, and after Limits.ExpiryGrace without a new session

@@ -175,7 +175,8 @@ func (c *Client) until(limit time.Duration, cond func() bool) bool {
 	}
 }
 
-// Stall stops reading: what the server sends fills its queue.
+// Stall stops reading: what the server sends fills its queue. A close is not
+// seen either, until Resume.
 func (c *Client) Stall() {
 	c.notify(func() { c.stalled = true })
 	c.until(quiet, func() bool { return !c.taking })
