@@ -67,5 +67,5 @@ func ExampleOpeningOf() {
 	fmt.Println(faults)
 	// Output:
 	// {Room:lobby Page:1} [] <nil>
-	// [{/Room query "room" is missing}]
+	// [{/room query "room" is missing}]
 }

@@ -104,10 +104,10 @@ func TestKeywordsOfOpeningData(t *testing.T) {
 	var v opening
 	faults, err := plan[opening](t).Decode(context.Background(), with("id", "x", "tag", "a", "tag", "a", "size", "5", "terms", "0"), &v)
 	want := []typemodel.Fault{
-		{"/ID", `query "id" must be a UUID`},
-		{"/Tags", `query "tag" must not have equal elements; number 1 was there before`},
-		{"/Size", `query "size" must be a multiple of 10`},
-		{"/Terms", `query "terms" must be true`},
+		{"/id", `query "id" must be a UUID`},
+		{"/tag", `query "tag" must not have equal elements; number 1 was there before`},
+		{"/size", `query "size" must be a multiple of 10`},
+		{"/terms", `query "terms" must be true`},
 	}
 	if diff := cmp.Diff(want, faults); diff != "" || err != nil {
 		t.Errorf("error %v\n%s", err, diff)

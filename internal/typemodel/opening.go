@@ -169,9 +169,9 @@ func (p *OpeningPlan) PathNames() []string {
 }
 
 // Decode fills the value that into points to, which must be a zero value of the
-// plan's type. Faults, their pointers and Validate methods are as in
-// [Model.Decode]; messages name where the value came from. Faults are in the
-// order of the fields.
+// plan's type. Faults and Validate methods are as in [Model.Decode]; messages
+// name where the value came from, and so do pointers to fields without a JSON
+// name. Faults are in the order of the fields.
 func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault, error) {
 	raw := []byte{'{'}
 	used := make([]string, len(p.params))   // which source, for messages
@@ -191,7 +191,7 @@ func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault
 	}
 	raw = append(raw, '}')
 	if faults := p.faults(raw, used, broken); len(faults) > 0 {
-		return faults, nil
+		return p.asClientsKnow(faults), nil
 	}
 	faults, err := p.model.decodeChecked(ctx, raw, into)
 	for i := range faults { // what a text type refuses
@@ -199,7 +199,25 @@ func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault
 			faults[i].Message = used[n] + " " + faults[i].Message
 		}
 	}
-	return faults, err
+	return p.asClientsKnow(faults), err
+}
+
+// asClientsKnow puts the name of the source into the pointers to fields that
+// have no JSON name of their own: clients do not know the names of Go.
+func (p *OpeningPlan) asClientsKnow(faults []Fault) []Fault {
+	for i := range faults {
+		n := p.paramAt(faults[i].Pointer)
+		if n < 0 {
+			continue
+		}
+		f := p.params[n].field
+		if name, _, _ := strings.Cut(f.tag.Get("json"), ","); name == "" {
+			own := appendEscaped([]byte{'/'}, f.name)
+			source := appendEscaped([]byte{'/'}, p.params[n].sources[0].name)
+			faults[i].Pointer = string(source) + faults[i].Pointer[len(own):]
+		}
+	}
+	return faults
 }
 
 // faults joins what is wrong with the JSON and what was wrong before.
