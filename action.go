@@ -27,7 +27,6 @@ type channelDef struct {
 // action is a function as it stands in one channel.
 type action struct {
 	*fn
-	name         string
 	route        form.Route
 	in, out      *typemodel.Model // nil where there is none
 	needsSession bool
@@ -40,23 +39,17 @@ type action struct {
 // beside tells whether other calls of the connection run while this one does.
 func (a *action) beside() bool { return a.stream || a.opts.concurrent }
 
-// wireError is a wrong wiring: Wire panics with its text.
-type wireError struct{ text string }
-
-func (e *wireError) Error() string { return e.text }
-
-func (d *channelDecl) wrong(format string, args ...any) *wireError {
-	return &wireError{fmt.Sprintf("kanava: channel %q at %s: ", d.name, d.where) + fmt.Sprintf(format, args...)}
+// wrong panics because the wiring is.
+func (d *channelDecl) wrong(format string, args ...any) {
+	panic(fmt.Sprintf("kanava: channel %q at %s: ", d.name, d.where) + fmt.Sprintf(format, args...))
 }
 
 // check turns a declaration into what runs, or says what is wrong with it.
 func (d *channelDecl) check(s *core) *channelDef {
 	def := &channelDef{channelDecl: d}
-	d.guarded(func() { def.send = outgoingChain(s.outgoing, d.outgoing) }, func(text string) { panic(d.wrong("%s", text).text) })
+	d.guarded(func() { def.send = outgoingChain(s.outgoing, d.outgoing) }, func(text string) { d.wrong("%s", text) })
 	d.checkRoute(def)
-	if err := d.checkDeclared(s); err != nil {
-		panic(err.text)
-	}
+	d.checkDeclared(s)
 	def.onConnect = d.compile(s, d.connect, form.Route{}, "OnConnect")
 	def.onDisc = d.compile(s, d.disconnect, form.Route{}, "OnDisconnect")
 	def.onMessage = d.compile(s, d.message, form.Route{}, "OnMessage")
@@ -68,21 +61,21 @@ func (d *channelDecl) check(s *core) *channelDef {
 func (d *channelDecl) checkRoute(def *channelDef) {
 	switch {
 	case d.name == "":
-		panic(d.wrong("Name is empty").text)
+		d.wrong("Name is empty")
 	case d.route == "":
-		panic(d.wrong("Route is empty").text)
+		d.wrong("Route is empty")
 	}
 	names, err := pathNames(d.route)
 	if err != nil {
-		panic(d.wrong("Route %q: %v", d.route, err).text)
+		d.wrong("Route %q: %v", d.route, err)
 	}
 	plan, err := typemodel.OpeningOf(d.open)
 	if err != nil {
-		panic(d.wrong("opening data %v", err).text)
+		d.wrong("opening data %v", err)
 	}
 	for _, n := range plan.PathNames() {
 		if !names[n] {
-			panic(d.wrong("opening data %s: a field has path:%q, but Route %q has no {%s}", d.open, n, d.route, n).text)
+			d.wrong("opening data %s: a field has path:%q, but Route %q has no {%s}", d.open, n, d.route, n)
 		}
 	}
 	def.opening = plan
@@ -92,26 +85,26 @@ func (d *channelDecl) checkRouters(s *core, def *channelDef) {
 	seen := make(map[string]place)
 	for _, r := range d.routers {
 		if r.key == "" {
-			panic(d.wrong("By at %s has an empty key", r.where).text)
+			d.wrong("By at %s has an empty key", r.where)
 		}
 		switch r.key {
 		case "error", "result", "topic":
-			panic(d.wrong("By(%q) at %s: the plain form has a member %q of its own: route by another", r.key, r.where, r.key).text)
+			d.wrong("By(%q) at %s: the plain form has a member %q of its own: route by another", r.key, r.where, r.key)
 		}
 		if first, twice := seen[r.key]; twice {
-			panic(d.wrong("By(%q) at %s was already wired at %s", r.key, r.where, first).text)
+			d.wrong("By(%q) at %s was already wired at %s", r.key, r.where, first)
 		}
 		seen[r.key] = r.where
 		actions := make(map[string]*action, len(r.routes))
 		for _, rt := range r.routes {
 			if rt.f == nil {
-				panic(d.wrong("route %q of By(%q) at %s is a zero value: make it with On, OnDo, OnStream or PlainFunc", rt.name, r.key, r.where).text)
+				d.wrong("route %q of By(%q) at %s is a zero value: make it with On, OnDo, OnStream or PlainFunc", rt.name, r.key, r.where)
 			}
 			if rt.name == "" || len(rt.name) > 256 {
-				panic(d.wrong("route %q at %s: a name has 1 to 256 bytes", rt.name, rt.f.where).text)
+				d.wrong("route %q at %s: a name has 1 to 256 bytes", rt.name, rt.f.where)
 			}
 			if first := actions[rt.name]; first != nil {
-				panic(d.wrong("%s %q at %s is already wired at %s", r.key, rt.name, rt.f.where, first.where).text)
+				d.wrong("%s %q at %s is already wired at %s", r.key, rt.name, rt.f.where, first.where)
 			}
 			actions[rt.name] = d.compile(s, rt.f, form.Route{Key: r.key, Action: rt.name}, fmt.Sprintf("%s %q", r.key, rt.name))
 		}
@@ -127,9 +120,9 @@ func (d *channelDecl) compile(s *core, f *fn, route form.Route, what string) *ac
 		return nil
 	}
 	wrong := func(format string, args ...any) {
-		panic(d.wrong("%s at %s: %s", what, f.where, fmt.Sprintf(format, args...)).text)
+		d.wrong("%s at %s: %s", what, f.where, fmt.Sprintf(format, args...))
 	}
-	a := &action{fn: f, name: route.Action, route: route}
+	a := &action{fn: f, route: route}
 	a.tags = append(append([]string{}, d.tags...), f.opts.tags...)
 	a.info = CallInfo{Channel: d.name, Action: route.Action, Kind: f.kind}
 	var err error
@@ -238,33 +231,32 @@ func clashing(m *typemodel.Model, key string) string {
 }
 
 // checkDeclared checks the topics and pushes of a wiring.
-func (d *channelDecl) checkDeclared(s *core) *wireError {
+func (d *channelDecl) checkDeclared(s *core) {
 	names := make(map[string]bool)
 	for i, v := range d.declares {
 		if v == nil {
-			return d.wrong("Declares[%d] is nil", i)
+			d.wrong("Declares[%d] is nil", i)
 		}
 		x := v.declared()
 		switch {
 		case x.zero:
-			return d.wrong("Declares[%d] is a zero %s: make it with its constructor", i, x.what)
+			d.wrong("Declares[%d] is a zero %s: make it with its constructor", i, x.what)
 		case x.hub != nil && x.hub != s.hub:
-			return d.wrong("topic %q belongs to another hub than the server", x.name)
+			d.wrong("topic %q belongs to another hub than the server", x.name)
 		case x.session != nil && x.session != s.sessionType:
-			return d.wrong("MaySubscribe of topic %q takes a %s, but the session is a %s", x.name, x.session, s.sessionType)
+			d.wrong("MaySubscribe of topic %q takes a %s, but the session is a %s", x.name, x.session, s.sessionType)
 		case names[x.what+x.name]:
-			return d.wrong("%s %q is declared twice", x.what, x.name)
+			d.wrong("%s %q is declared twice", x.what, x.name)
 		}
 		names[x.what+x.name] = true
 		if x.out != nil {
 			m, err := typemodel.Of(x.out, typemodel.Output)
 			if err != nil {
-				return d.wrong("%s %q: %v", x.what, x.name, err)
+				d.wrong("%s %q: %v", x.what, x.name, err)
 			}
 			if clash := clashing(m, ""); clash != "" {
-				return d.wrong("%s %q: %s %s", x.what, x.name, reflect.TypeOf(v), clash)
+				d.wrong("%s %q: %s %s", x.what, x.name, reflect.TypeOf(v), clash)
 			}
 		}
 	}
-	return nil
 }

@@ -89,7 +89,7 @@ func (ch *Channel[Open, Session]) ClearSession(ctx context.Context) error {
 // queue has no room the connection is closed with [CloseSlowConsumer]. It
 // takes p: the caller must not change it.
 func (ch *Channel[Open, Session]) SendBinary(ctx context.Context, p []byte) error {
-	return ch.c.push(ctx, &Payload{Conn: ch, Kind: KindPush, Value: p}, nil)
+	return ch.c.push(ctx, "", p, nil)
 }
 
 // Close ends the connection with code, one of Kanava's or the program's own

@@ -263,7 +263,7 @@ func (c *conn) connect() {
 
 // close ends the connection from this side; see Channel.Close.
 func (c *conn) close(ctx context.Context, code CloseCode, reason string) error {
-	if !code.sendable() || code == CloseNoStatus || code == CloseAbnormal {
+	if !code.sendable() {
 		panic("kanava: Close: " + code.String() + " is no code that a program may send: use Kanava's or 4000 to 4399")
 	}
 	reason = fitReason(reason)

@@ -122,6 +122,7 @@ func (s *core) remove(c *conn) {
 type user struct {
 	conns   map[*conn]struct{}
 	buckets buckets
+	leaving bool // a timer looks again when the buckets are full
 }
 
 // indexUser moves a connection from one user to another; nil is nobody. It
@@ -157,13 +158,15 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 // forget removes a user who has no connection, as soon as the user's buckets
 // are full: leaving and coming back does not fill them. s.mu is held.
 func (s *core) forget(id string, u *user) {
-	if len(u.conns) > 0 || s.users[id] != u {
+	if len(u.conns) > 0 || u.leaving {
 		return
 	}
 	if wait := time.Until(u.buckets.fullAt()); wait > 0 {
+		u.leaving = true
 		time.AfterFunc(wait, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			u.leaving = false
 			s.forget(id, u)
 		})
 		return

@@ -178,7 +178,7 @@ func (x *call) panicked(p any) error {
 var errPanicked = errors.New("panic")
 
 func (x *call) attrs(more ...any) []any {
-	return append([]any{"conn", x.c.id, "channel", x.c.def.name, "function", x.a.kind.String(), "action", x.a.name}, more...)
+	return append([]any{"conn", x.c.id, "channel", x.c.def.name, "function", x.a.kind.String(), "action", x.a.route.Action}, more...)
 }
 
 func (x *call) invoke() (any, error) {
@@ -202,7 +202,7 @@ func (x *call) invoke() (any, error) {
 		return a.call(x.ctx, c.ch, in, x.stream)
 	}
 	inv := &Invocation{
-		Conn: c.ch, Channel: c.def.name, Action: a.name, Kind: a.kind, Tags: a.tags,
+		Conn: c.ch, Channel: c.def.name, Action: a.route.Action, Kind: a.kind, Tags: a.tags,
 		In: in, Opening: c.opening, stream: x.stream,
 	}
 	if s := c.liveSession(); s != nil {

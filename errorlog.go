@@ -14,8 +14,7 @@ import (
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
-// toError turns what a function returned into what the client is told; nil
-// says that nobody is there to be told.
+// toError turns what a function returned into what the client is told.
 func (x *call) toError(err error) (e *Error) {
 	log, kind := x.c.core.logger, x.a.kind
 	defer func() { // the methods of err can panic: usually it holds a nil pointer

@@ -33,7 +33,7 @@ type EventHub struct {
 	sinks    sync.Map // id -> sink: who can be named in Subscribe
 	mu       sync.Mutex
 	families map[string]*family // guarded by mu: topics made by NewTopic
-	closed   bool               // guarded by mu
+	closed   atomicFlag
 }
 
 type hubShard struct {
@@ -104,21 +104,13 @@ func NewEventHub(opts HubOptions) *EventHub {
 // Close ends all listeners; later publications and subscriptions return
 // ErrClosed. Connections stay open.
 func (h *EventHub) Close() {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
+	h.closed.set()
 	h.sinks.Range(func(_, s any) bool {
 		if l, ok := s.(*Listener); ok {
 			l.end(ErrClosed)
 		}
 		return true
 	})
-}
-
-func (h *EventHub) isClosed() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.closed
 }
 
 // Subscribe subscribes the channel or listener with the given id to topic.
@@ -154,11 +146,11 @@ func Except(subscriberID string) PublishOption {
 }
 
 // Publish sends payload to all subscribers of topic: a []byte as a binary
-// frame, a jsontext.Value as it is, anything else as JSON. It takes a []byte: the
-// caller must not change it any more. It returns when the
-// event stands in every subscriber's queue. The error is CodeTooLarge for an
-// event over the limit, CodeInvalidArgument for a bad topic; another error if
-// payload has no JSON form. No subscribers is not an error.
+// frame, a jsontext.Value as it is, anything else as JSON. It takes a []byte:
+// the caller must not change it any more. It returns when the event stands in
+// every subscriber's queue. The error is CodeTooLarge for an event over the
+// limit, CodeInvalidArgument for a bad topic; another error if payload has no
+// JSON form. No subscribers is not an error.
 func (h *EventHub) Publish(ctx context.Context, topic string, payload any, opts ...PublishOption) error {
 	ev := &event{topic: topic}
 	if err := ev.encode(payload, nil); err != nil {
@@ -174,7 +166,7 @@ func (h *EventHub) publish(ctx context.Context, ev *event, opts []PublishOption)
 	if err := checkTopic(ev.topic); err != nil {
 		return err
 	}
-	if h.isClosed() {
+	if h.closed.isSet() {
 		return ErrClosed
 	}
 	if n := ev.size(); n > h.opts.Event {
@@ -209,8 +201,7 @@ type subscription struct {
 	// Of channels only; guarded by conn.sessions.
 	family *family
 	key    string
-	user   string // who was signed in; owned tells whether anyone was
-	owned  bool
+	owned  bool // made while somebody was signed in
 
 	free  bool // readable without a session; fixed
 	ended atomicFlag
@@ -220,7 +211,7 @@ func (h *EventHub) subscribe(ctx context.Context, to sink, topic string, f *fami
 	if err := checkTopic(topic); err != nil {
 		return err
 	}
-	if h.isClosed() {
+	if h.closed.isSet() {
 		return ErrClosed
 	}
 	return to.subscribe(ctx, hubTopic{h, topic}, f, key, h.add)

@@ -34,7 +34,7 @@ func (h *EventHub) Listen(handle func(ctx context.Context, ev Event)) *Listener 
 	mustFunc(handle == nil, "Listen", callerPlace(0))
 	l := &Listener{hub: h, id: rand.Text(), handle: handle, done: make(chan struct{}), subs: make(map[hubTopic]*subscription)}
 	h.sinks.Store(l.id, l)
-	if h.isClosed() {
+	if h.closed.isSet() {
 		l.end(ErrClosed)
 	}
 	return l

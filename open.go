@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava/internal/form"
-	"github.com/kanava-go/kanava/internal/typemodel"
 )
 
 // This file opens connections: route, origin, limits, form, opening data,
@@ -244,9 +243,4 @@ func normalHost(scheme, host string) string {
 		return strings.TrimSuffix(host, ":"+port)
 	}
 	return host
-}
-
-func storable(t reflect.Type) error {
-	_, err := typemodel.Of(t, typemodel.Stored)
-	return err
 }

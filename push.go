@@ -34,7 +34,7 @@ func NewPush[T any](name string) *Push[T] {
 // [ErrClosed] if the connection has ended; nil does not say that the client
 // has got it.
 func (p *Push[T]) Send(ctx context.Context, to Conn, v T) error {
-	return to.conn().push(ctx, &Payload{Conn: to, Kind: KindPush, Action: p.name, Value: v}, p.model)
+	return to.conn().push(ctx, p.name, v, p.model)
 }
 
 func (p *Push[T]) declared() declaration {

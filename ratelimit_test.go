@@ -136,3 +136,25 @@ func TestRateOfAUserAndAFunction(t *testing.T) {
 		}
 	})
 }
+
+// A user who comes and goes costs one timer, however slowly the buckets fill.
+func TestUsersWhoComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Unlimited}}, wiring{Public: true, Messages: by(login(), logout(),
+			kanava.On("rare", echo, kanava.RateLimit(kanava.Rate{PerSecond: 1.0 / 3600, Burst: 1})))})
+		c := kanavatest.Dial(t, srv, "/test")
+		rare := `{"action":"rare","message":"x"}`
+		for i := range 5 {
+			do(t, c, `{"action":"login","id":"ann"}`, "login")
+			if n := burst(t, c, rare, 1); n != min(i, 1) {
+				t.Errorf("round %d: %d were refused", i, n)
+			}
+			do(t, c, `{"action":"logout"}`, "logout")
+		}
+		time.Sleep(2 * time.Hour) // virtual: the user is forgotten
+		do(t, c, `{"action":"login","id":"ann"}`, "login")
+		if n := burst(t, c, rare, 2); n != 1 {
+			t.Errorf("after two hours %d of 2 were refused", n)
+		}
+	})
+}

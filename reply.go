@@ -14,6 +14,9 @@ import (
 // This file is the way out: what functions return, push and stream becomes
 // frames in the outbox.
 
+// errAborted is how a call ends that was begun under a former user.
+var errAborted = Errorf(CodeAborted, "another user signed in, or the user signed out")
+
 // answer sends the result of a call, or its error.
 func (x *call) answer(out any, err error) {
 	code := Code("")
@@ -23,7 +26,7 @@ func (x *call) answer(out any, err error) {
 		}
 	}()
 	if x.aborted.isSet() {
-		out, err = nil, Errorf(CodeAborted, "another user signed in, or the user signed out")
+		out, err = nil, errAborted
 	}
 	if err == nil {
 		err = x.sendResult(out)
@@ -32,9 +35,6 @@ func (x *call) answer(out any, err error) {
 		return
 	}
 	e := x.toError(err)
-	if e == nil {
-		return
-	}
 	code = e.Code
 	if x.a.kind == KindDisconnect {
 		return
@@ -71,12 +71,9 @@ func (x *call) sendResult(out any) (err error) {
 		}
 		buf = c.form.EndReply(c.form.BeginReply(nil, a.route), 0, a.route)
 	default:
-		if c.def.send != nil {
-			p := &Payload{Kind: a.kind, Action: a.name, Value: out}
-			if ok, err := c.outgoing(x.ctx, p); !ok {
-				return err
-			}
-			out = p.Value
+		var ok bool
+		if out, ok, err = c.outgoing(x.ctx, Payload{Kind: a.kind, Action: a.route.Action, Value: out}); !ok {
+			return err
 		}
 		if b, ok := out.([]byte); ok && a.kind == KindBinary {
 			return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
@@ -94,12 +91,12 @@ func (x *call) sendResult(out any) (err error) {
 }
 
 func (c *conn) encodeResult(a *action, v any) ([]byte, error) {
+	if a.kind == KindConnect {
+		return c.encodePush("", a.fn.out, a.out, v)
+	}
 	route := a.route
 	if reflect.TypeOf(v) != a.fn.out { // middleware put something else in its place
 		route.Dynamic = true
-	}
-	if a.kind == KindConnect {
-		return c.encodePush("", a.fn.out, a.out, v)
 	}
 	return encoded(func(buf []byte) ([]byte, error) {
 		buf = c.form.BeginReply(buf, route)
@@ -155,15 +152,16 @@ func appendValue(dst []byte, t reflect.Type, m *typemodel.Model, v any) ([]byte,
 	return m.Append(dst, v)
 }
 
-// outgoing runs the outgoing middleware; it reports false if the payload is
-// dropped.
-func (c *conn) outgoing(ctx context.Context, p *Payload) (bool, error) {
+// outgoing runs the outgoing middleware and returns what it made of the value;
+// it reports false if the payload is dropped.
+func (c *conn) outgoing(ctx context.Context, p Payload) (value any, ok bool, err error) {
 	if c.def.send == nil {
-		return true, nil
+		return p.Value, true, nil
 	}
-	p.Conn, p.Channel = c.ch, c.def.name
-	err := c.def.send(ctx, p)
-	return p.passed && err == nil, err
+	seen := p // only this copy needs memory of its own
+	seen.Conn, seen.Channel = c.ch, c.def.name
+	err = c.def.send(ctx, &seen)
+	return seen.Value, seen.passed && err == nil, err
 }
 
 // queue adds a frame to the outbox; a full one ends the connection.
@@ -186,23 +184,24 @@ func (c *conn) queueLimit() int {
 	return c.core.limits.QueueNoUser
 }
 
-// push sends a value outside of any call. The model is nil where the value is
-// bytes.
-func (c *conn) push(ctx context.Context, p *Payload, m *typemodel.Model) error {
+// push sends a value outside of any call, under the name of a Push or none. The
+// model is nil where the value is bytes.
+func (c *conn) push(ctx context.Context, name string, v any, m *typemodel.Model) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if c.out.isClosed() {
 		return ErrClosed
 	}
-	t := reflect.TypeOf(p.Value)
-	if ok, err := c.outgoing(ctx, p); !ok {
+	t := reflect.TypeOf(v)
+	v, ok, err := c.outgoing(ctx, Payload{Kind: KindPush, Action: name, Value: v})
+	if !ok {
 		return err
 	}
-	if b, ok := p.Value.([]byte); ok {
+	if b, ok := v.([]byte); ok {
 		return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
 	}
-	buf, err := c.encodePush(p.Action, t, m, p.Value)
+	buf, err := c.encodePush(name, t, m, v)
 	if err != nil {
 		return err
 	}
@@ -213,14 +212,14 @@ func (c *conn) push(ctx context.Context, p *Payload, m *typemodel.Model) error {
 func (x *call) sendItem(ctx context.Context, v any) error {
 	c, a := x.c, x.a
 	if x.aborted.isSet() {
-		return Errorf(CodeAborted, "another user signed in, or the user signed out")
+		return errAborted
 	}
-	p := &Payload{Kind: KindItem, Action: a.name, Value: v}
-	if ok, err := c.outgoing(ctx, p); !ok {
+	v, ok, err := c.outgoing(ctx, Payload{Kind: KindItem, Action: a.route.Action, Value: v})
+	if !ok {
 		return err
 	}
 	buf, err := encoded(func(buf []byte) ([]byte, error) {
-		buf, err := appendValue(c.form.BeginItem(buf, a.route), a.fn.out, a.out, p.Value)
+		buf, err := appendValue(c.form.BeginItem(buf, a.route), a.fn.out, a.out, v)
 		if err != nil {
 			return buf, err
 		}

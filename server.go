@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kanava-go/kanava/internal/typemodel"
 )
 
 // Options configures a [Server]. The zero value is a server on which nobody
@@ -124,7 +126,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 
 // configure checks what can be wrong with options.
 func (s *core) configure(limits Limits, origins []string) (err error) {
-	if err := storable(s.sessionType); err != nil {
+	if _, err := typemodel.Of(s.sessionType, typemodel.Stored); err != nil {
 		return fmt.Errorf("session %w", err)
 	}
 	if s.drainSpread < 0 {
@@ -170,10 +172,10 @@ func (s *Server[Session]) Wire(defs ...Definition[Session]) {
 // Shutdown ends the server in good order: new clients are refused with
 // CodeUnavailable, running functions and messages already taken finish, each
 // client is told to come back within DrainSpread, OnDisconnect runs. It returns
-// when all connections have ended. When ctx ends first, contexts of functions that still
-// run are canceled, connections are closed without waiting, and the error of
-// ctx is returned. Calling it again waits again. A function does not call it: it
-// would wait for itself.
+// when all connections have ended. When ctx ends first, contexts of functions
+// that still run are canceled, connections are closed without waiting, and the
+// error of ctx is returned. Calling it again waits again. A function does not
+// call it: it would wait for itself.
 func (s *Server[Session]) Shutdown(ctx context.Context) error { return s.c.shutdown(ctx) }
 
 // core is the server without its types.
@@ -211,7 +213,7 @@ func (s *core) wire(d *channelDecl) {
 	defer s.wiringMu.Unlock()
 	for _, other := range s.defs {
 		if other.name == d.name {
-			panic(d.wrong("the name is already wired at %s", other.where).text)
+			d.wrong("the name is already wired at %s", other.where)
 		}
 	}
 	def := d.check(s)
@@ -219,10 +221,10 @@ func (s *core) wire(d *channelDecl) {
 		for _, other := range s.defs {
 			alone := http.NewServeMux()
 			if register(alone, other) == nil && register(alone, def) != nil {
-				panic(d.wrong("Route %q matches the same requests as Route %q of channel %q at %s", d.route, other.route, other.name, other.where).text)
+				d.wrong("Route %q matches the same requests as Route %q of channel %q at %s", d.route, other.route, other.name, other.where)
 			}
 		}
-		panic(d.wrong("Route %q: %v", d.route, err).text)
+		d.wrong("Route %q: %v", d.route, err)
 	}
 	s.defs = append(s.defs, def)
 }

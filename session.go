@@ -164,9 +164,6 @@ func (c *conn) watchExpiry(s *session) {
 func (c *conn) endSession() {
 	c.sessions.Lock()
 	defer c.sessions.Unlock()
-	if c.expiry != nil {
-		c.expiry.Stop()
-		c.expiry = nil
-	}
+	c.watchExpiry(nil)
 	_ = c.core.indexUser(c, c.current.Load(), nil)
 }

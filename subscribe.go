@@ -22,7 +22,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
 	var value any
 	if s := c.liveSession(); s != nil {
-		value, sub.user, sub.owned = s.value, s.id.UserID, true
+		value, sub.owned = s.value, true
 	}
 	if f != nil && f.may != nil {
 		if err := f.may(hooked(ctx, c), value, key); err != nil {

@@ -51,10 +51,9 @@ func (c *conn) filter(ev *event) (f Frame, ok bool) {
 			c.core.logger.Error("outgoing middleware panicked", "conn", c.id, "topic", ev.topic, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	p := &Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.value}
-	ok, err := c.outgoing(&c.life, p)
-	if err == nil && ok {
-		f, err = c.eventFrame(ev, p.Value)
+	value, ok, err := c.outgoing(&c.life, Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.value})
+	if ok {
+		f, err = c.eventFrame(ev, value)
 	}
 	if err != nil {
 		c.core.logger.Error("outgoing middleware failed", "conn", c.id, "topic", ev.topic, "error", err)
