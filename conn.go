@@ -52,7 +52,7 @@ type conn struct {
 	running   int      // their number
 	beside    int      // how many of them others run beside
 	ordered   *call    // the one whose turn it is
-	blocked   bool     // Receive returned false and Wake has not come
+	blocked   bool     // the transport was told to wait, and Wake has not come
 	closing   *Closing // Close was called
 	holders   int      // running calls that the close waits for
 	draining  bool     // no new messages; closes when idle
@@ -180,10 +180,13 @@ func (c *conn) receive(data []byte, binary bool) bool {
 	return !c.blocked
 }
 
+// full reports whether the transport has to wait. Whoever is told so is woken:
+// the connection can be full again since the last Wake.
 func (c *conn) full() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.isFull()
+	c.blocked = c.isFull()
+	return c.blocked
 }
 
 func (c *conn) isFull() bool {
@@ -191,7 +194,7 @@ func (c *conn) isFull() bool {
 	return c.phase < phaseClosing && (c.running-c.beside+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
 }
 
-// resume wakes the transport if it stopped reading and there is room again.
+// resume wakes the transport if it was told to wait and there is room again.
 func (c *conn) resume() {
 	if c.blocked && !c.isFull() {
 		c.blocked = false

@@ -144,6 +144,38 @@ func TestP14_RoomForBytesWakes(t *testing.T) {
 	receive(t, link.Done())
 }
 
+// A transport that looks and finds the connection full again, because the next
+// call has begun, is woken again.
+func TestP14_WhoIsToldFullIsWoken(t *testing.T) {
+	started, gate := make(chan struct{}), make(chan struct{})
+	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 1}}, wiring{Public: true,
+		OnMessage: kanava.Func(func(context.Context, *line, text) (kanava.None, error) { // sends no frame, which would wake too
+			started <- struct{}{}
+			<-gate
+			return kanava.None{}, nil
+		})})
+	p := newPeer()
+	link := open(t, srv, "/test", p)
+	link.Start()
+	for range 3 {
+		if link.Receive([]byte(`{"message":"x"}`), false) {
+			t.Fatal("more than one call is taken")
+		}
+		receive(t, started)
+		receive(t, p.woken) // it was taken out of the queue
+		if !link.Full() {
+			t.Fatal("not full while its one call runs")
+		}
+		gate <- struct{}{}
+		receive(t, p.woken)
+		if link.Full() {
+			t.Fatal("woken, but full")
+		}
+	}
+	link.Disconnect(kanava.CloseGoingAway, "")
+	receive(t, link.Done())
+}
+
 func TestD11_SmallItemsCount(t *testing.T) {
 	ch := kanavatest.NewChannel[noOpen, account](t, noOpen{}, nil)
 	kanavatest.ClientOf(t, ch).Stall()

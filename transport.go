@@ -142,7 +142,7 @@ func (l *Link) Start() { l.c.start() }
 func (l *Link) Receive(data []byte, binary bool) (more bool) { return l.c.receive(data, binary) }
 
 // Full reports whether the transport has to go on waiting after Receive
-// returned false.
+// returned false. If so, Wake comes when that has changed.
 func (l *Link) Full() bool { return l.c.full() }
 
 // Take moves frames from the outbox to the end of batch, at most about
