@@ -148,12 +148,14 @@ func TestP14_RoomForBytesWakes(t *testing.T) {
 // call has begun, is woken again.
 func TestP14_WhoIsToldFullIsWoken(t *testing.T) {
 	started, gate := make(chan struct{}), make(chan struct{})
-	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 1}}, wiring{Public: true,
+	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 1}}, wiring{
+		Public: true,
 		OnMessage: kanava.Func(func(context.Context, *line, text) (kanava.None, error) { // sends no frame, which would wake too
 			started <- struct{}{}
 			<-gate
 			return kanava.None{}, nil
-		})})
+		}),
+	})
 	p := newPeer()
 	link := open(t, srv, "/test", p)
 	link.Start()
