@@ -66,7 +66,8 @@ func (c *conn) route(m *message) (*action, form.Route, *Error) {
 		m.room.found = make([]jsonscan.Member, len(def.keys))
 	}
 	found := m.room.found[:len(def.keys)]
-	if _, err := jsonscan.Scan(m.data, def.keys, found, c.core.limits.Depth); err != nil {
+	limits := jsonscan.Limits{Depth: c.core.limits.Depth, Elements: c.core.limits.Elements}
+	if _, err := jsonscan.Scan(m.data, def.keys, found, limits); err != nil {
 		return nil, form.Route{}, Errorf(CodeInvalidArgument, "%s", err.Error()).Because(err)
 	}
 	var unknown form.Route

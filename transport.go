@@ -66,6 +66,7 @@ type Dispatcher interface {
 type Limits struct {
 	Message       int           // bytes of one message from a client; default 64 KiB
 	Depth         int           // nesting of objects and arrays in a message; default 64
+	Elements      int           // values in a message, at all depths together; default 16,384
 	WaitingCalls  int           // calls of one connection that wait or have their turn, and as many streams and Concurrent calls; default 32
 	WaitingBytes  int           // bytes of messages that wait, one connection; default 256 KiB
 	Subscriptions int           // topics of one connection; default 128
@@ -88,6 +89,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	}{
 		{"Message", &l.Message, 64 << 10},
 		{"Depth", &l.Depth, 64},
+		{"Elements", &l.Elements, 16 << 10},
 		{"WaitingCalls", &l.WaitingCalls, 32},
 		{"WaitingBytes", &l.WaitingBytes, 256 << 10},
 		{"Subscriptions", &l.Subscriptions, 128},

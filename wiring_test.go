@@ -179,6 +179,7 @@ func TestWrongWiring(t *testing.T) {
 			_ = session{}.cache
 		}, []string{"NewServer at wiring_test.go:", "session.cache"}},
 		{"negative limit", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Depth: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Depth is negative"}},
+		{"negative limit of values", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Elements: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Elements is negative"}},
 		{"bad origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"example.com"}}) }, []string{"https://app.example.com"}},
 		{"bad union", func(*server) { kanava.OneOf("type", map[string]any{"a": 1}) }, []string{"OneOf at wiring_test.go:"}},
 	} {

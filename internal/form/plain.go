@@ -54,7 +54,7 @@ func (plain) EndReply(dst []byte, from int, r Route) []byte {
 // raw JSON can.
 func cutMember(dst []byte, from int, key string) []byte {
 	var found [1]jsonscan.Member
-	if _, err := jsonscan.Scan(dst[from:], []string{key}, found[:], maxDepth); err != nil || !found[0].Found() {
+	if _, err := jsonscan.Scan(dst[from:], []string{key}, found[:], jsonscan.Limits{Depth: maxDepth}); err != nil || !found[0].Found() {
 		return dst
 	}
 	jsonscan.Blank(dst[from:], found[0])

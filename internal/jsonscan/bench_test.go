@@ -27,7 +27,7 @@ func TestScanDoesNotAllocate(t *testing.T) {
 	found := make([]jsonscan.Member, 1)
 	for name, data := range messages() {
 		if n := testing.AllocsPerRun(100, func() {
-			if _, err := jsonscan.Scan(data, keys, found, 64); err != nil {
+			if _, err := jsonscan.Scan(data, keys, found, jsonscan.Limits{Depth: 64}); err != nil {
 				t.Fatal(err)
 			}
 			raw := data[found[0].ValueStart:found[0].ValueEnd]
@@ -49,7 +49,7 @@ func BenchmarkScan(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := jsonscan.Scan(data, keys, found, 64); err != nil {
+				if _, err := jsonscan.Scan(data, keys, found, jsonscan.Limits{Depth: 64}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -49,15 +49,31 @@ func reference(data []byte) (valid, twice bool) {
 	return jsontext.Value(data).IsValid(jsontext.AllowDuplicateNames(true)), twice
 }
 
+// elements counts the values of a valid text.
+func elements(data []byte) (n int) {
+	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
+	for {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return n
+		}
+		kind, length := dec.StackIndex(dec.StackDepth())
+		name := kind == '{' && length%2 == 1 && tok.Kind() != '{'
+		if !name && tok.Kind() != '}' && tok.Kind() != ']' {
+			n++
+		}
+	}
+}
+
 // FuzzScan proves that Scan accepts exactly what jsontext accepts, but for the
-// depth and for its keys standing twice.
+// limits and for its keys standing twice.
 func FuzzScan(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		found := make([]jsonscan.Member, 2)
-		kind, err := jsonscan.Scan(data, []string{"action", "by"}, found, 64)
+		kind, err := jsonscan.Scan(data, []string{"action", "by"}, found, jsonscan.Limits{Depth: 64})
 		valid, twice := reference(data)
 		if valid && !twice {
 			var e *jsonscan.Error
@@ -69,6 +85,13 @@ func FuzzScan(f *testing.F) {
 			}
 			if e == nil && normal(jsontext.Value(data).Kind()) != kind {
 				t.Fatalf("Scan(%q) = %c", data, kind)
+			}
+			if n := elements(data); e == nil {
+				_, enough := jsonscan.Scan(data, nil, nil, jsonscan.Limits{Depth: 64, Elements: n})
+				_, tooFew := jsonscan.Scan(data, nil, nil, jsonscan.Limits{Depth: 64, Elements: n - 1})
+				if enough != nil || n > 1 && tooFew == nil {
+					t.Fatalf("Scan(%q) of %d elements: %v with a limit of them, %v with one less", data, n, enough, tooFew)
+				}
 			}
 		} else if err == nil {
 			t.Fatalf("Scan(%q) accepts it; valid %t, twice %t", data, valid, twice)
@@ -92,7 +115,7 @@ func FuzzBlank(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, first, second bool) {
 		keys := []string{"action", "by"}
 		found := make([]jsonscan.Member, 2)
-		if kind, err := jsonscan.Scan(data, keys, found, 64); err != nil || kind != jsonscan.KindObject {
+		if kind, err := jsonscan.Scan(data, keys, found, jsonscan.Limits{Depth: 64}); err != nil || kind != jsonscan.KindObject {
 			return
 		}
 		blanked := bytes.Clone(data)

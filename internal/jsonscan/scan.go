@@ -1,9 +1,12 @@
 // Package jsonscan looks at one JSON text without decoding it: it checks the
-// grammar and the depth, and finds a few members of the top-level object.
+// grammar, the depth and the number of values, and finds a few members of the
+// top-level object.
 package jsonscan
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
@@ -24,6 +27,17 @@ const (
 
 // MaxDepth is the greatest depth that Scan can be asked for.
 const MaxDepth = 1024
+
+// Limits bounds what Scan accepts.
+type Limits struct {
+	// Depth is how deep the text may be nested; 1 is an object or array that
+	// holds no other. MaxDepth bounds it.
+	Depth int
+	// Elements is how many values there may be at all depths together: objects,
+	// arrays and scalars, the outermost too; names of members are none. 0 is no
+	// limit.
+	Elements int
+}
 
 // Member says where a member of the top-level object stands. The zero Member
 // stands for one that is absent.
@@ -50,19 +64,18 @@ func (e *Error) Error() string {
 const malformed = "malformed JSON"
 
 // Scan checks that data is one JSON text (RFC 8259) in valid UTF-8, with
-// nothing but white space around it, and nested at most maxDepth deep; 1 is an
-// object or array that holds no other. MaxDepth bounds maxDepth. Strings may
-// not hold escapes of lone surrogates.
+// nothing but white space around it, and within limits. Strings may not hold
+// escapes of lone surrogates.
 //
 // It sets found[i] to the member of the top-level object whose decoded name is
 // keys[i], and to the zero Member if there is none; found must not be shorter
 // than keys. A second member of such a name is an error; other duplicates are
 // not looked for. The error is an *Error. Scan does not allocate unless it
 // returns one.
-func Scan(data []byte, keys []string, found []Member, maxDepth int) (Kind, error) {
+func Scan(data []byte, keys []string, found []Member, limits Limits) (Kind, error) {
 	found = found[:len(keys)]
 	clear(found)
-	s := scanner{data: data, keys: keys, found: found, maxDepth: min(maxDepth, MaxDepth)}
+	s := scanner{data: data, keys: keys, found: found, maxDepth: min(limits.Depth, MaxDepth), maxElements: cmp.Or(limits.Elements, math.MaxInt)}
 	kind, ok := s.text()
 	if !ok {
 		if s.reason == "" {
@@ -95,12 +108,13 @@ func Blank(data []byte, m Member) {
 
 // scanner is one call of Scan. After a failure pos is the offending byte.
 type scanner struct {
-	data     []byte
-	pos      int
-	maxDepth int
-	keys     []string
-	found    []Member
-	reason   string // "" stands for malformed
+	data        []byte
+	pos         int
+	maxDepth    int
+	maxElements int
+	keys        []string
+	found       []Member
+	reason      string // "" stands for malformed
 
 	open int // the requested member whose value is being read, plus one
 }
@@ -136,9 +150,13 @@ func (s *scanner) text() (Kind, bool) {
 	kind := kindOf(data[s.pos])
 	var objects [MaxDepth / 64]uint64
 	depth := 0
-	for {
+	for left := s.maxElements; ; left-- {
 		// A value begins at pos, behind white space.
 		if s.pos >= len(data) {
+			return 0, false
+		}
+		if left == 0 {
+			s.reason = "more than " + strconv.Itoa(s.maxElements) + " values"
 			return 0, false
 		}
 		switch c := data[s.pos]; c {

@@ -3,6 +3,7 @@ package jsonscan_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestScanKind(t *testing.T) {
 		{`false`, jsonscan.KindBool},
 		{`null`, jsonscan.KindNull},
 	} {
-		got, err := jsonscan.Scan([]byte(tc.in), nil, nil, 64)
+		got, err := jsonscan.Scan([]byte(tc.in), nil, nil, jsonscan.Limits{Depth: 64})
 		if err != nil || got != tc.want {
 			t.Errorf("Scan(%s) = %c, %v; want %c", tc.in, got, err, tc.want)
 		}
@@ -75,7 +76,7 @@ func TestScanRefuses(t *testing.T) {
 		{"key twice, once with an escape", `{"action":1,"\u0061ction":3}`, `member "action" twice`, 12},
 	} {
 		found := make([]jsonscan.Member, 1)
-		_, err := jsonscan.Scan([]byte(tc.in), []string{"action"}, found, 3)
+		_, err := jsonscan.Scan([]byte(tc.in), []string{"action"}, found, jsonscan.Limits{Depth: 3})
 		e, ok := errors.AsType[*jsonscan.Error](err)
 		if !ok {
 			t.Errorf("%s: Scan(%q) = %v, want an *Error", tc.why, tc.in, err)
@@ -90,17 +91,36 @@ func TestScanDepth(t *testing.T) {
 		for _, open := range []string{"[", `{"a":`} {
 			closing := map[string]string{"[": "]", `{"a":`: "}"}[open]
 			in := []byte(strings.Repeat(open, depth) + "1" + strings.Repeat(closing, depth))
-			if _, err := jsonscan.Scan(in, nil, nil, depth); err != nil {
+			if _, err := jsonscan.Scan(in, nil, nil, jsonscan.Limits{Depth: depth}); err != nil {
 				t.Errorf("%d levels of %s: %v", depth, open, err)
 			}
-			if _, err := jsonscan.Scan(in, nil, nil, depth-1); err == nil {
+			if _, err := jsonscan.Scan(in, nil, nil, jsonscan.Limits{Depth: depth - 1}); err == nil {
 				t.Errorf("%d levels of %s passed with a limit of %d", depth, open, depth-1)
 			}
 		}
 	}
 	in := []byte(strings.Repeat("[", 2000) + strings.Repeat("]", 2000))
-	if _, err := jsonscan.Scan(in, nil, nil, 1<<20); err == nil {
+	if _, err := jsonscan.Scan(in, nil, nil, jsonscan.Limits{Depth: 1 << 20}); err == nil {
 		t.Error("2000 levels passed: MaxDepth must bound the limit")
+	}
+}
+
+func TestScanElements(t *testing.T) {
+	for in, elements := range map[string]int{
+		`1`: 1, `[]`: 1, `{}`: 1, `[1]`: 2, `[1,2]`: 3, `{"a":1}`: 2, `{"a":[1,{"b":[]}],"c":null}`: 6, `[ [ ] , "a,b" ]`: 3,
+		"[" + strings.Repeat("0,", 99_999) + "0]": 100_001,
+	} {
+		if _, err := jsonscan.Scan([]byte(in), nil, nil, jsonscan.Limits{Depth: 9, Elements: elements}); err != nil {
+			t.Errorf("%.40s: %v", in, err)
+		}
+		if elements == 1 {
+			continue
+		}
+		_, err := jsonscan.Scan([]byte(in), nil, nil, jsonscan.Limits{Depth: 9, Elements: elements - 1})
+		e, ok := errors.AsType[*jsonscan.Error](err)
+		if want := "more than " + strconv.Itoa(elements-1) + " values"; !ok || e.Reason != want {
+			t.Errorf("%.40s: %v, want %s", in, err, want)
+		}
 	}
 }
 
@@ -119,7 +139,7 @@ func TestScanFinds(t *testing.T) {
 		{"not an object", `[{"action":1}]`, ``, ``},
 	} {
 		found := []jsonscan.Member{{Start: 9, End: 9}, {Start: 9, End: 9}}
-		if _, err := jsonscan.Scan([]byte(tc.in), []string{"action", "other"}, found, 64); err != nil {
+		if _, err := jsonscan.Scan([]byte(tc.in), []string{"action", "other"}, found, jsonscan.Limits{Depth: 64}); err != nil {
 			t.Errorf("%s: %v", tc.why, err)
 			continue
 		}
@@ -147,7 +167,7 @@ func TestBlank(t *testing.T) {
 		for _, order := range [][]int{{0, 1}, {1, 0}} {
 			data := []byte(tc.in)
 			found := make([]jsonscan.Member, 2)
-			if _, err := jsonscan.Scan(data, []string{"action", "by"}, found, 64); err != nil {
+			if _, err := jsonscan.Scan(data, []string{"action", "by"}, found, jsonscan.Limits{Depth: 64}); err != nil {
 				t.Fatal(err)
 			}
 			for _, i := range order {
@@ -194,7 +214,7 @@ func TestValueEnd(t *testing.T) {
 		for _, around := range []string{"%s", "[%s ]", "[%s,1]", `{"k":%s}`, "[ %s\n]"} {
 			before, after, _ := strings.Cut(around, "%s")
 			text := []byte(before + value + after)
-			if _, err := jsonscan.Scan(text, nil, nil, 64); err != nil {
+			if _, err := jsonscan.Scan(text, nil, nil, jsonscan.Limits{Depth: 64}); err != nil {
 				t.Fatal(err)
 			}
 			if got := jsonscan.ValueEnd(text, len(before)); got != len(before)+len(value) {
@@ -207,7 +227,7 @@ func TestValueEnd(t *testing.T) {
 func ExampleScan() {
 	message := []byte(`{"action":"send","text":"hi"}`)
 	found := make([]jsonscan.Member, 1)
-	kind, err := jsonscan.Scan(message, []string{"action"}, found, 64)
+	kind, err := jsonscan.Scan(message, []string{"action"}, found, jsonscan.Limits{Depth: 64})
 	if err != nil {
 		panic(err)
 	}

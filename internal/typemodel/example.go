@@ -17,7 +17,7 @@ func (f *field) exampleJSON() ([]byte, string) {
 	}
 	const deepest = 64
 	raw := []byte(f.example)
-	if _, err := jsonscan.Scan(raw, nil, nil, deepest); err != nil {
+	if _, err := jsonscan.Scan(raw, nil, nil, jsonscan.Limits{Depth: deepest}); err != nil {
 		return nil, "is not valid JSON"
 	}
 	return raw, ""

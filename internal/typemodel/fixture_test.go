@@ -124,7 +124,7 @@ func decode[T any](t testing.TB, raw string) (T, []typemodel.Fault, error) {
 	t.Helper()
 	var v T
 	data := []byte(raw)
-	if _, err := jsonscan.Scan(data, nil, nil, 64); err != nil {
+	if _, err := jsonscan.Scan(data, nil, nil, jsonscan.Limits{Depth: 64}); err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
 	before := bytes.Clone(data)

@@ -100,7 +100,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := jsonscan.Scan(data, nil, nil, 64); err != nil {
+		if _, err := jsonscan.Scan(data, nil, nil, jsonscan.Limits{Depth: 64}); err != nil {
 			return
 		}
 		for _, m := range fuzzModels(t) {

@@ -276,7 +276,7 @@ func from[T any](g *rapid.Generator[T]) func(*rapid.T) T {
 // compare demands that both judge raw, whose tree is doc, alike.
 func (o oracle) compare(t *rapid.T, doc *tree, raw []byte) {
 	const depth = 64
-	if _, err := jsonscan.Scan(raw, nil, nil, depth); err != nil {
+	if _, err := jsonscan.Scan(raw, nil, nil, jsonscan.Limits{Depth: depth}); err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
 	faults, err := o.model.Decode(context.Background(), raw, reflect.New(o.typ).Interface())

@@ -148,7 +148,7 @@ func roundTrip(t *rapid.T, v free, use typemodel.Use) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := jsonscan.Scan(raw, nil, nil, 64); err != nil {
+	if _, err := jsonscan.Scan(raw, nil, nil, jsonscan.Limits{Depth: 64}); err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
 	var got free
@@ -175,7 +175,7 @@ func TestMutated(t *testing.T) {
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		for range 50 {
 			data := mutate(random, raw, pieces)
-			if _, err := jsonscan.Scan(data, nil, nil, 64); err != nil {
+			if _, err := jsonscan.Scan(data, nil, nil, jsonscan.Limits{Depth: 64}); err != nil {
 				continue
 			}
 			var got free

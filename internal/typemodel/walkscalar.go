@@ -198,7 +198,7 @@ func isJSONNumber(text []byte) bool {
 	if len(text) == 0 || !isNumber(text[0]) || text[len(text)-1]-'0' > 9 {
 		return false // white space around a number is fine for Scan only
 	}
-	kind, err := jsonscan.Scan(text, nil, nil, 1)
+	kind, err := jsonscan.Scan(text, nil, nil, jsonscan.Limits{Depth: 1})
 	return err == nil && kind == jsonscan.KindNumber
 }
 
