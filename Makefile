@@ -55,6 +55,10 @@ build-alone: ## Every module builds with GOWORK=off, as its users get it, and is
 	done
 	@if grep -n '^replace' go.mod; then echo "go.mod: a replace in the root module breaks go install ...@version" >&2; exit 1; fi
 
+.PHONY: tidy
+tidy: ## go mod tidy in every module, as build-alone demands it
+	@set -e; for dir in $(MODULES); do echo "tidy $$dir"; (cd "$$dir" && GOWORK=off $(GO) mod tidy); done
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
 	@set -e; pkgs=$$($(GO) list work); for pkg in $$pkgs; do \
