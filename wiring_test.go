@@ -181,6 +181,8 @@ func TestWrongWiring(t *testing.T) {
 		{"negative limit", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Depth: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Depth is negative"}},
 		{"negative limit of values", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Elements: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Elements is negative"}},
 		{"bad origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"example.com"}}) }, []string{"https://app.example.com"}},
+		{"bad enum", func(*server) { kanava.Enum[Role]() }, []string{"Enum at wiring_test.go:", "Role: there are no values"}},
+		{"enum declared twice", func(*server) { kanava.Enum(RoleAdmin) }, []string{"Enum at wiring_test.go:", "Role: the type is already declared at example_enum_test.go:"}},
 		{"bad union", func(*server) { kanava.OneOf("type", map[string]any{"a": 1}) }, []string{"OneOf at wiring_test.go:"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -35,6 +35,9 @@ func (b *builder) node(t reflect.Type) (*node, error) {
 	if err == nil && !special {
 		err = b.plain(n)
 	}
+	if err == nil {
+		err = b.declared(n)
+	}
 	if err != nil {
 		return nil, err
 	}

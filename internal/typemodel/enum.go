@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -39,8 +38,26 @@ func compileEnum(n *node, tags map[string]string) error {
 }
 
 // addOneOf demands that n is one of texts; tag is how that was said.
-func addOneOf(n *node, tag string, texts []string) (err error) {
-	values := texts // as JSON
+func addOneOf(n *node, tag string, texts []string) error {
+	if err := n.narrow(tag, texts); err != nil {
+		return err
+	}
+	values, err := n.allowOnly(tag, texts)
+	if err != nil {
+		return err
+	}
+	if tag == "const" {
+		n.say(tag, values[0])
+		return nil
+	}
+	n.say(tag, jsonList(values))
+	return nil
+}
+
+func jsonList(values []string) string { return "[" + strings.Join(values, ",") + "]" }
+
+// allowOnly is addOneOf without the schema. It returns texts as JSON.
+func (n *node) allowOnly(tag string, texts []string) (values []string, err error) {
 	switch n.shape {
 	case shapeInt:
 		err = addEnum(&n.checks.ints, n.typ, tag, texts, parseInt)
@@ -49,23 +66,15 @@ func addOneOf(n *node, tag string, texts []string) (err error) {
 	case shapeFloat:
 		err = addEnum(&n.checks.float, n.typ, tag, texts, parseFloat)
 	default:
-		values, err = addTexts(n, tag, texts)
+		return addTexts(n, tag, texts)
 	}
-	if err != nil {
-		return err
+	if err != nil || !n.quoted {
+		return texts, err
 	}
-	if n.quoted {
-		values = slices.Clone(values)
-		for i, text := range values {
-			values[i] = quoteJSON(text)
-		}
+	for _, text := range texts {
+		values = append(values, quoteJSON(text))
 	}
-	if tag == "const" {
-		n.say(tag, values[0])
-		return nil
-	}
-	n.say(tag, "["+strings.Join(values, ",")+"]")
-	return nil
+	return values, nil
 }
 
 // addTexts is addOneOf for strings. It returns texts as JSON.
@@ -77,7 +86,7 @@ func addTexts(n *node, tag string, texts []string) (values []string, err error) 
 				return nil, fmt.Errorf("%s value %q is no %s: %w", tag, text, typeName(n.typ), err)
 			}
 		}
-		quoted[i] = strconv.Quote(text)
+		quoted[i] = quoteName(text)
 		values = append(values, quoteJSON(text))
 	}
 	n.checks.text = append(n.checks.text, oneOfText{texts, oneOfMessage(quoted)})
@@ -105,9 +114,13 @@ func oneOfMessage(values []string) string {
 	if len(values) == 1 {
 		return "must be " + values[0]
 	}
-	const most = 20
-	if len(values) > most {
-		values = append(slices.Clip(values[:most]), "…")
+	const most, mostBytes = 20, 500
+	size := 0
+	for i, value := range values {
+		if size += len(value); i == most || i > 0 && size > mostBytes {
+			values = append(slices.Clip(values[:i]), "…")
+			break
+		}
 	}
 	return "must be one of " + strings.Join(values, ", ")
 }

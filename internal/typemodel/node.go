@@ -42,6 +42,7 @@ type node struct {
 	object   *object // shapeStruct
 	union    *union  // shapeUnion
 	variants []*object
+	enum     *enum // of strings, integers and texts whose type is declared one
 	elem     *node // shapeMap, shapeArray
 	key      *node // shapeMap
 	length   int   // of a Go array or byte array; -1 for slices

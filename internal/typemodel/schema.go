@@ -12,7 +12,7 @@ import (
 )
 
 // Schemas makes the JSON Schemas (draft 2020-12) of several models that share
-// definitions: one for each struct and each union, by the name of its type. It
+// definitions: one for each struct, union and enum, by the name of its type. It
 // is deterministic: the same models in the same order give the same text. It is
 // not safe for concurrent use.
 //
@@ -23,7 +23,7 @@ import (
 // format, such as int64.
 type Schemas struct {
 	prefix string
-	names  map[string]bool
+	taken  map[string]bool
 	byType map[reflect.Type][]*definition
 	all    []*definition
 }
@@ -45,7 +45,7 @@ type definition struct {
 // NewSchemas returns a collection whose definitions will be found behind prefix,
 // such as "#/$defs/".
 func NewSchemas(prefix string) *Schemas {
-	return &Schemas{prefix: prefix, names: map[string]bool{}, byType: map[reflect.Type][]*definition{}}
+	return &Schemas{prefix: prefix, taken: map[string]bool{}, byType: map[reflect.Type][]*definition{}}
 }
 
 // Of returns the schema of m. It refers to definitions, which s has from then
@@ -117,12 +117,15 @@ func (s *Schemas) node(n *node, use Use) []schemaKeyword {
 
 // present is node without null. What it returns is the caller's.
 func (s *Schemas) present(n *node, use Use) []schemaKeyword {
+	if n.enum != nil && !n.quoted {
+		return append(s.ref(n.bareEnum(), use), n.keywords...)
+	}
 	switch n.shape {
 	case shapeStruct, shapeUnion:
-		return []schemaKeyword{{"$ref", quoteJSON(s.prefix + s.define(n, use).Name)}}
+		return s.ref(n, use)
 	case shapeMap:
 		out := []schemaKeyword{{"type", `"object"`}}
-		if names := keySchema(n.key); names != nil {
+		if names := s.names(n.key, use); names != nil {
 			out = append(out, schemaKeyword{"propertyNames", string(schemaText(names))})
 		}
 		return append(append(out, schemaKeyword{"additionalProperties", string(schemaText(s.node(n.elem, use)))}), n.keywords...)
@@ -130,6 +133,19 @@ func (s *Schemas) present(n *node, use Use) []schemaKeyword {
 		return s.array(n, use)
 	}
 	return n.scalarSchema()
+}
+
+// names returns the schema of the names of a map; nil allows all.
+func (s *Schemas) names(key *node, use Use) []schemaKeyword {
+	if key.enum != nil && !key.quoted {
+		return s.present(key, use)
+	}
+	return keySchema(key)
+}
+
+// ref returns the schema that refers to the definition of n.
+func (s *Schemas) ref(n *node, use Use) []schemaKeyword {
+	return []schemaKeyword{{"$ref", quoteJSON(s.prefix + s.define(n, use).Name)}}
 }
 
 func (s *Schemas) array(n *node, use Use) []schemaKeyword {
@@ -147,17 +163,22 @@ func (s *Schemas) array(n *node, use Use) []schemaKeyword {
 	return out
 }
 
-// define returns the definition of a struct or union. Uses that make no
+// define returns the definition of a struct, union or enum. Uses that make no
 // difference to it share one.
 func (s *Schemas) define(n *node, use Use) *definition {
 	for _, d := range s.byType[n.typ] {
-		if d.use == use || sameNode(d.node, n, map[[2]*object]bool{}) && (use == Opening) == (d.use == Opening) {
+		nulls := n.enum == nil && (use == Opening) != (d.use == Opening)
+		if d.use == use || sameNode(d.node, n, map[[2]*object]bool{}) && !nulls {
 			return d
 		}
 	}
 	d := &definition{Definition{Name: s.free(definitionName(n.typ))}, n, use}
 	s.byType[n.typ] = append(s.byType[n.typ], d)
 	s.all = append(s.all, d)
+	if n.enum != nil {
+		d.Schema = schemaText(n.scalarSchema())
+		return d
+	}
 	if n.shape == shapeUnion {
 		var of []string
 		for _, o := range n.variants {
@@ -215,10 +236,10 @@ func (s *Schemas) field(f *field, use Use) jsontext.Value {
 // free returns name, or with a number if another type has it.
 func (s *Schemas) free(name string) string {
 	found := name
-	for i := 2; s.names[found]; i++ {
+	for i := 2; s.taken[found]; i++ {
 		found = name + strconv.Itoa(i)
 	}
-	s.names[found] = true
+	s.taken[found] = true
 	return found
 }
 

@@ -8,7 +8,7 @@ func sameNode(a, b *node, seen map[[2]*object]bool) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.shape == b.shape && a.typ == b.typ && a.nullable == b.nullable && a.quoted == b.quoted && a.tag == b.tag &&
+	return a.shape == b.shape && a.typ == b.typ && a.nullable == b.nullable && a.quoted == b.quoted && a.tag == b.tag && a.enum == b.enum &&
 		slices.Equal(a.keywords, b.keywords) && sameNode(a.elem, b.elem, seen) && sameNode(a.key, b.key, seen) &&
 		sameObject(a.object, b.object, seen) &&
 		slices.EqualFunc(a.variants, b.variants, func(x, y *object) bool { return sameObject(x, y, seen) })

@@ -68,6 +68,9 @@ func (n *node) quotedSchema() []schemaKeyword {
 			return []schemaKeyword{k}
 		}
 	}
+	if n.enum != nil {
+		return []schemaKeyword{{"enum", jsonList(n.enumValues())}}
+	}
 	pattern := floatPattern
 	switch n.shape {
 	case shapeInt:
@@ -108,8 +111,12 @@ func base64Schema(length int) []schemaKeyword {
 		schemaKeyword{"pattern", `"^[A-Za-z0-9+/]*` + padding + `$"`})
 }
 
-// keySchema returns the schema of the names of a map; nil allows all.
+// keySchema returns the schema of the names of a map that have no definition;
+// nil allows all.
 func keySchema(key *node) []schemaKeyword {
+	if key.enum != nil {
+		return key.quotedSchema()
+	}
 	switch key.shape {
 	case shapeInt:
 		return []schemaKeyword{{"pattern", intPattern}}

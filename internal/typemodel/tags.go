@@ -21,13 +21,13 @@ type constraint struct {
 // constraints are all that is supported. A new one is a file of its own and a
 // line here.
 var constraints = []constraint{
+	{[]string{"enum"}, hasEnum, "strings and numbers", compileEnum}, // enum and const first: see narrow
+	{[]string{"const"}, hasConst, "strings, numbers and booleans", compileConst},
 	{[]string{"minLength", "maxLength"}, hasText, "strings", compileLength},
 	{[]string{"pattern"}, hasText, "strings", compilePattern},
-	{[]string{"enum"}, hasEnum, "strings and numbers", compileEnum},
 	{[]string{"minimum", "maximum"}, hasRange, "numbers", compileRange},
 	{[]string{"exclusiveMinimum", "exclusiveMaximum"}, hasRange, "numbers", compileExclusive},
 	{[]string{"multipleOf"}, hasRange, "numbers", compileMultiple},
-	{[]string{"const"}, hasConst, "strings, numbers and booleans", compileConst},
 	{[]string{"format"}, hasText, "strings", compileFormat},
 	{[]string{"minItems", "maxItems"}, hasItems, "slices and arrays", compileItems},
 	{[]string{"uniqueItems"}, hasUnique, "slices and arrays of strings, numbers and booleans", compileUnique},

@@ -38,15 +38,17 @@ type variant struct {
 	fields   []encodedField
 }
 
-// registry holds every union of the process.
+// registry holds every union and every enum of the process.
 var registry = struct {
 	sync.RWMutex
 	unions   map[reflect.Type]*union
 	variants map[reflect.Type]*variant
-	modelled map[reflect.Type]bool // structs that have been part of a model as no variant
+	enums    map[reflect.Type]*enum
+	modelled map[reflect.Type]bool // types that have been part of a model as no variant and no enum
 }{
 	unions:   map[reflect.Type]*union{},
 	variants: map[reflect.Type]*variant{},
+	enums:    map[reflect.Type]*enum{},
 	modelled: map[reflect.Type]bool{},
 }
 

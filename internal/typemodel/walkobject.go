@@ -113,7 +113,7 @@ func (w *walker) mapping(n *node) {
 			from := w.pos
 			end, escaped := jsonscan.StringEnd(w.data, from)
 			w.path[depth].nameStart, w.path[depth].nameEnd = from, end
-			if n.key.shape == shapeString {
+			if n.key.shape == shapeString && len(n.key.checks.text) == 0 {
 				w.pos = end
 			} else {
 				w.mapKey(n.key, end, escaped)
@@ -137,8 +137,8 @@ func (w *walker) mapKey(key *node, end int, escaped bool) {
 	found := len(w.faults)
 	w.content(key, w.pos, end, escaped)
 	w.pos = end
-	if len(w.faults) > found {
-		w.faults[len(w.faults)-1].Message = "the name " + w.faults[len(w.faults)-1].Message
+	for i := found; i < len(w.faults); i++ {
+		w.faults[i].Message = "the name " + w.faults[i].Message
 	}
 }
 
