@@ -59,6 +59,17 @@ func (c CloseCode) String() string {
 	return fmt.Sprintf("%d", uint16(c))
 }
 
+// then returns what a client does after c, as the comments above say.
+func (c CloseCode) then() string {
+	switch c {
+	case CloseUnauthenticated:
+		return "authenticate"
+	case CloseGoingAway, CloseNoStatus, CloseAbnormal, CloseTimeout, CloseSlowConsumer, CloseRateLimited, CloseInternal, CloseDraining:
+		return "reconnect"
+	}
+	return "stop"
+}
+
 // sendable reports whether a program may end a connection with c.
 func (c CloseCode) sendable() bool {
 	_, known := closeNames[c]

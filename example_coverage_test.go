@@ -12,6 +12,7 @@ import (
 
 // shownElsewhere lists what needs no Example of its own, and why.
 var shownElsewhere = map[string]string{
+	"kanava.Attach":      "ExampleDispatcher: what the constructor of a transport calls",
 	"kanava.CallInfo":    "ExampleObserver gets one",
 	"kanava.Closing":     "ExampleDispatcher: what Link.Take returns at the end",
 	"kanava.Code":        "ExampleErrorf",

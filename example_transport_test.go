@@ -33,6 +33,7 @@ func (p *pipe) Wake() {
 
 // servePipe runs one connection until in ends or the server closes it.
 func servePipe(d kanava.Dispatcher, target string, in io.Reader, out io.Writer) error {
+	kanava.Attach(d) // where clients are to be generated, the program ends here
 	u, err := url.Parse(target)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type fn struct {
 	call  func(ctx context.Context, ch, in any, s *streamEnd) (any, error)
 	opts  funcOptions
 	where place
+	goFn  string // the Go function, as the runtime names it
 }
 
 // Kind tells which of a channel's functions an [Invocation] or a [Payload] belongs to.
@@ -105,10 +107,15 @@ func Concurrent() FuncOption { return func(o *funcOptions) { o.concurrent = true
 // Limits.CallTime, which streams do not have.
 func Timeout(d time.Duration) FuncOption { return func(o *funcOptions) { o.timeout = d } }
 
-// newFn begins a function; what is the name of the constructor that calls it.
-func newFn(what string, missing bool, kind Kind, opts []FuncOption) *fn {
+// newFn begins the fn of a function; what is the name of the constructor that
+// calls it.
+func newFn(what string, function any, kind Kind, opts []FuncOption) *fn {
 	f := &fn{kind: kind, where: callerPlace(1)}
-	mustFunc(missing, what, f.where)
+	v := reflect.ValueOf(function)
+	mustFunc(v.IsNil(), what, f.where)
+	if rf := runtime.FuncForPC(v.Pointer()); rf != nil {
+		f.goFn = rf.Name()
+	}
 	for _, o := range opts {
 		mustFunc(o == nil, "an option of "+what, f.where)
 		o(&f.opts)
@@ -173,7 +180,7 @@ type (
 // the client is sent; messages that arrive meanwhile wait. An error is sent to
 // the client and ends the connection.
 func ConnectFunc[Open, Session, Out any](f func(ctx context.Context, ch *Channel[Open, Session]) (Out, error), opts ...FuncOption) Connect[Open, Session] {
-	e := newFn("ConnectFunc", f == nil, KindConnect, opts)
+	e := newFn("ConnectFunc", f, KindConnect, opts)
 	e.out = outType[Out]()
 	e.call = func(ctx context.Context, ch, _ any, _ *streamEnd) (any, error) {
 		return result(f(ctx, ch.(*Channel[Open, Session])))
@@ -185,7 +192,7 @@ func ConnectFunc[Open, Session, Out any](f func(ctx context.Context, ch *Channel
 // functions of the connection have returned, with a context of its own;
 // [Channel.Closed] tells how the connection ended. Its error is logged.
 func DisconnectFunc[Open, Session any](f func(ctx context.Context, ch *Channel[Open, Session]) error, opts ...FuncOption) Disconnect[Open, Session] {
-	e := newFn("DisconnectFunc", f == nil, KindDisconnect, opts)
+	e := newFn("DisconnectFunc", f, KindDisconnect, opts)
 	e.call = func(ctx context.Context, ch, _ any, _ *streamEnd) (any, error) {
 		return nil, f(ctx, ch.(*Channel[Open, Session]))
 	}
@@ -195,7 +202,7 @@ func DisconnectFunc[Open, Session any](f func(ctx context.Context, ch *Channel[O
 // BinaryFunc makes an OnBinary function. It owns p; what it returns is sent as
 // one binary frame, nil sends nothing.
 func BinaryFunc[Open, Session any](f func(ctx context.Context, ch *Channel[Open, Session], p []byte) ([]byte, error), opts ...FuncOption) Binary[Open, Session] {
-	e := newFn("BinaryFunc", f == nil, KindBinary, opts)
+	e := newFn("BinaryFunc", f, KindBinary, opts)
 	e.call = func(ctx context.Context, ch, in any, _ *streamEnd) (any, error) {
 		out, err := f(ctx, ch.(*Channel[Open, Session]), *in.(*[]byte))
 		if err != nil || out == nil {
@@ -209,18 +216,18 @@ func BinaryFunc[Open, Session any](f func(ctx context.Context, ch *Channel[Open,
 // Func makes an OnMessage function: it takes what no route takes. Its result
 // is sent as it is.
 func Func[Open, Session, In, Out any](f func(ctx context.Context, ch *Channel[Open, Session], in In) (Out, error), opts ...FuncOption) Message[Open, Session] {
-	return Message[Open, Session]{f: messageFn(f, newFn("Func", f == nil, KindMessage, opts))}
+	return Message[Open, Session]{f: messageFn(f, newFn("Func", f, KindMessage, opts))}
 }
 
 // On makes a route: messages whose routing member is name go to f. Its result
 // is sent with the routing member added.
 func On[Open, Session, In, Out any](name string, f func(ctx context.Context, ch *Channel[Open, Session], in In) (Out, error), opts ...FuncOption) Route[Open, Session] {
-	return Route[Open, Session]{name: name, f: messageFn(f, newFn("On", f == nil, KindMessage, opts))}
+	return Route[Open, Session]{name: name, f: messageFn(f, newFn("On", f, KindMessage, opts))}
 }
 
 // OnDo makes a route for a function without a result.
 func OnDo[Open, Session, In any](name string, f func(ctx context.Context, ch *Channel[Open, Session], in In) error, opts ...FuncOption) Route[Open, Session] {
-	e := newFn("OnDo", f == nil, KindMessage, opts)
+	e := newFn("OnDo", f, KindMessage, opts)
 	setIn[In](e)
 	e.call = func(ctx context.Context, ch, in any, _ *streamEnd) (any, error) {
 		return nil, f(ctx, ch.(*Channel[Open, Session]), *in.(*In))
@@ -232,7 +239,7 @@ func OnDo[Open, Session, In any](name string, f func(ctx context.Context, ch *Ch
 // it runs. It runs beside the connection's other calls and has no deadline
 // unless Timeout gives it one; its context ends with the connection.
 func OnStream[Open, Session, In, Out any](name string, f func(ctx context.Context, ch *Channel[Open, Session], in In, out *Stream[Out]) error, opts ...FuncOption) Route[Open, Session] {
-	e := newFn("OnStream", f == nil, KindMessage, opts)
+	e := newFn("OnStream", f, KindMessage, opts)
 	setIn[In](e)
 	e.out, e.stream = reflect.TypeFor[Out](), true
 	e.call = func(ctx context.Context, ch, in any, s *streamEnd) (any, error) {
@@ -261,7 +268,7 @@ type Plain struct{ f *fn }
 
 // PlainFunc makes a Plain of a function with input and output.
 func PlainFunc[In, Out any](f func(ctx context.Context, in In) (Out, error), opts ...FuncOption) Plain {
-	e := newFn("PlainFunc", f == nil, KindMessage, opts)
+	e := newFn("PlainFunc", f, KindMessage, opts)
 	setIn[In](e)
 	e.out = outType[Out]()
 	e.call = func(ctx context.Context, _, in any, _ *streamEnd) (any, error) {
@@ -272,7 +279,7 @@ func PlainFunc[In, Out any](f func(ctx context.Context, in In) (Out, error), opt
 
 // PlainDo makes a Plain of a function without a result.
 func PlainDo[In any](f func(ctx context.Context, in In) error, opts ...FuncOption) Plain {
-	e := newFn("PlainDo", f == nil, KindMessage, opts)
+	e := newFn("PlainDo", f, KindMessage, opts)
 	setIn[In](e)
 	e.call = func(ctx context.Context, _, in any, _ *streamEnd) (any, error) {
 		return nil, f(ctx, *in.(*In))
@@ -283,7 +290,7 @@ func PlainDo[In any](f func(ctx context.Context, in In) error, opts ...FuncOptio
 // PlainStream makes a Plain of a function that sends any number of values; see
 // [OnStream].
 func PlainStream[In, Out any](f func(ctx context.Context, in In, out *Stream[Out]) error, opts ...FuncOption) Plain {
-	e := newFn("PlainStream", f == nil, KindMessage, opts)
+	e := newFn("PlainStream", f, KindMessage, opts)
 	setIn[In](e)
 	e.out, e.stream = reflect.TypeFor[Out](), true
 	e.call = func(ctx context.Context, _, in any, s *streamEnd) (any, error) {

@@ -41,5 +41,5 @@ func (p *Push[T]) declared() declaration {
 	if p == nil || p.name == "" {
 		return declaration{what: "push", zero: true}
 	}
-	return declaration{what: "push", name: p.name, out: reflect.TypeFor[T]()}
+	return declaration{what: "push", name: p.name, out: reflect.TypeFor[T](), model: p.model}
 }

@@ -1,6 +1,7 @@
 package kanava
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,10 @@ type Options[Session any] struct {
 	// Outgoing stands around every payload to a client.
 	Outgoing []Outgoing
 
+	// Level is the level of the contract with generated clients. It rises with
+	// each change that breaks older ones; default 1.
+	Level int
+
 	// Limits bounds what one client can take; its zero value is the default.
 	Limits Limits
 
@@ -84,6 +89,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		subprotocols:    opts.Subprotocols,
 		middleware:      opts.Middleware,
 		outgoing:        opts.Outgoing,
+		level:           cmp.Or(opts.Level, 1),
 		drainSpread:     opts.DrainSpread,
 		logger:          opts.Logger,
 		observer:        opts.Observer,
@@ -129,8 +135,11 @@ func (s *core) configure(limits Limits, origins []string) (err error) {
 	if _, err := typemodel.Of(s.sessionType, typemodel.Stored); err != nil {
 		return fmt.Errorf("session %w", err)
 	}
-	if s.drainSpread < 0 {
+	switch {
+	case s.drainSpread < 0:
 		return errors.New("DrainSpread is negative")
+	case s.level < 0:
+		return errors.New("option Level is negative")
 	}
 	if s.limits, err = limits.withDefaults(); err != nil {
 		return err
@@ -191,6 +200,7 @@ type core struct {
 	middleware      []Middleware
 	outgoing        []Outgoing
 	limits          Limits
+	level           int // of the contract
 	drainSpread     time.Duration
 	logger          *slog.Logger
 	observer        Observer

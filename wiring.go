@@ -3,6 +3,8 @@ package kanava
 import (
 	"context"
 	"reflect"
+
+	"github.com/kanava-go/kanava/internal/typemodel"
 )
 
 // Wiring says what a channel is: its name and route, its functions, and who
@@ -61,10 +63,11 @@ type Declared interface {
 type declaration struct {
 	what    string // "topic", "push"
 	name    string
-	hub     *EventHub    // nil for what needs none
-	session reflect.Type // the session that its hooks take; nil for any
-	out     reflect.Type // what clients are sent; nil for nothing
-	zero    bool         // not made by its constructor
+	hub     *EventHub        // nil for what needs none
+	session reflect.Type     // the session that its hooks take; nil for any
+	out     reflect.Type     // what clients are sent; nil for nothing
+	model   *typemodel.Model // of what clients are sent
+	zero    bool             // not made by its constructor
 }
 
 // channelDecl is a Wiring with its types erased.

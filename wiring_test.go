@@ -166,6 +166,7 @@ func TestWrongWiring(t *testing.T) {
 		{"negative rate", func(*server) {
 			kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Rate{PerSecond: -1, Burst: 1}}})
 		}, []string{"NewServer at wiring_test.go:", "Limits.Rate"}},
+		{"negative level", func(*server) { kanava.NewServer(kanava.Options[account]{Level: -1}) }, []string{"Level is negative"}},
 		{"negative spread", func(*server) { kanava.NewServer(kanava.Options[account]{DrainSpread: -1}) }, []string{"DrainSpread is negative"}},
 		{"negative event", func(*server) { kanava.NewEventHub(kanava.HubOptions{Event: -1}) }, []string{"NewEventHub at wiring_test.go:", "Event is negative"}},
 		{"star origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"https://*"}}) }, []string{"a star stands for"}},

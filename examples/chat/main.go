@@ -39,11 +39,11 @@ func main() {
 func run(addr, secret string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	srv, handler := newServer(secret)
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	srv, handler := newServer(secret)
 	httpServer := &http.Server{Handler: handler, ReadHeaderTimeout: 15 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(ln) }()

@@ -140,6 +140,9 @@ func (m *Model) setOptions(b *builder) {
 // String returns the name of the type.
 func (m *Model) String() string { return fmt.Sprint(m.typ) }
 
+// Type returns the type.
+func (m *Model) Type() reflect.Type { return m.typ }
+
 // Kind returns what JSON the type has.
 func (m *Model) Kind() Kind { return m.root.kind() }
 

@@ -153,6 +153,46 @@ func (p *param) setDefault(text string) error {
 // does not check constraints again.
 func (p *OpeningPlan) Model() *Model { return p.stored }
 
+// Param says where a field of opening data travels.
+type Param struct {
+	Name                string // as clients know it; see [Schemas]
+	Path, Query, Header string // "" where it does not
+	Many                bool   // a slice: repeated values
+}
+
+// Params returns where the fields come from, in their order.
+func (p *OpeningPlan) Params() []Param {
+	list := make([]Param, len(p.params))
+	for i := range p.params {
+		from := &p.params[i]
+		list[i] = Param{
+			Name: p.model.root.object.nameFor(from.field, Opening), Many: from.many,
+			Path: from.field.tag.Get("path"), Query: from.field.tag.Get("query"), Header: from.field.tag.Get("header"),
+		}
+	}
+	return list
+}
+
+// nameFor returns the name by which clients know a field: its JSON name, but for
+// opening data without one of its own the name of its first source, unless
+// another field has that.
+func (o *object) nameFor(f *field, use Use) string {
+	if use != Opening || f.named {
+		return f.name
+	}
+	for _, kind := range sourceTags {
+		if name := f.tag.Get(kind); name != "" {
+			for i := range o.fields {
+				if other := &o.fields[i]; other.index != nil && other.goName != f.goName && (other.name == name || !other.named && other.tag.Get(kind) == name) {
+					return f.name
+				}
+			}
+			return name
+		}
+	}
+	return f.name
+}
+
 // PathNames returns the names of the wildcards that the route must have, in the
 // order of the fields. A field that may also come from elsewhere, or be absent,
 // is among them too.

@@ -2,6 +2,7 @@ package typemodel
 
 import (
 	"cmp"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -19,10 +20,12 @@ import (
 // A schema says what [Model.Decode] accepts, but for what JSON Schema cannot
 // say: that integers are written without point and exponent, the range of
 // numbers in strings and of floats, and what types that decode themselves, and
-// Validate methods, demand. Every integer has the bounds of its type and its
+// Validate methods, demand. Opening data has the names that clients know: a
+// field without a JSON name has that of its path, query or header tag. Every integer has the bounds of its type and its
 // format, such as int64.
 type Schemas struct {
 	prefix string
+	rename map[string]string // names of the caller's, by what they would be
 	taken  map[string]bool
 	byType map[reflect.Type][]*definition
 	all    []*definition
@@ -32,6 +35,16 @@ type Schemas struct {
 type Definition struct {
 	Name   string
 	Schema jsontext.Value
+	Type   reflect.Type // a struct, or the interface of a union
+	Use    Use          // the first one; others that agree with it share the definition
+	Fields []DefinitionField
+}
+
+// DefinitionField says which Go field a member of a struct comes from.
+type DefinitionField struct {
+	Name  string       // of the member
+	Owner reflect.Type // the struct that has the field: another than Definition.Type where it is embedded
+	Go    string       // name of the field
 }
 
 // definition is a Definition that may still be in the making: types contain
@@ -39,13 +52,22 @@ type Definition struct {
 type definition struct {
 	Definition
 	node *node
-	use  Use
 }
 
 // NewSchemas returns a collection whose definitions will be found behind prefix,
 // such as "#/$defs/".
 func NewSchemas(prefix string) *Schemas {
 	return &Schemas{prefix: prefix, taken: map[string]bool{}, byType: map[reflect.Type][]*definition{}}
+}
+
+// Renamed returns an empty collection like s, which gives the definitions that
+// s named by a key of names the name that stands there. It is for who names
+// definitions once all are known: the same models in the same order then have
+// the same definitions.
+func (s *Schemas) Renamed(names map[string]string) *Schemas {
+	next := NewSchemas(s.prefix)
+	next.rename = names
+	return next
 }
 
 // Of returns the schema of m. It refers to definitions, which s has from then
@@ -145,7 +167,7 @@ func (s *Schemas) names(key *node, use Use) []schemaKeyword {
 
 // ref returns the schema that refers to the definition of n.
 func (s *Schemas) ref(n *node, use Use) []schemaKeyword {
-	return []schemaKeyword{{"$ref", quoteJSON(s.prefix + s.define(n, use).Name)}}
+	return []schemaKeyword{{"$ref", quoteJSON(s.prefix + url.PathEscape(s.define(n, use).Name))}}
 }
 
 func (s *Schemas) array(n *node, use Use) []schemaKeyword {
@@ -167,12 +189,12 @@ func (s *Schemas) array(n *node, use Use) []schemaKeyword {
 // difference to it share one.
 func (s *Schemas) define(n *node, use Use) *definition {
 	for _, d := range s.byType[n.typ] {
-		nulls := n.enum == nil && (use == Opening) != (d.use == Opening)
-		if d.use == use || sameNode(d.node, n, map[[2]*object]bool{}) && !nulls {
+		nulls := n.enum == nil && (use == Opening) != (d.Use == Opening)
+		if d.Use == use || sameDefinition(d.node, n) && !nulls {
 			return d
 		}
 	}
-	d := &definition{Definition{Name: s.free(definitionName(n.typ))}, n, use}
+	d := &definition{Definition{Name: s.free(definitionName(n.typ)), Type: n.typ, Use: use}, n}
 	s.byType[n.typ] = append(s.byType[n.typ], d)
 	s.all = append(s.all, d)
 	if n.enum != nil {
@@ -187,8 +209,28 @@ func (s *Schemas) define(n *node, use Use) *definition {
 		d.Schema = schemaText([]schemaKeyword{{"oneOf", "[" + strings.Join(of, ",") + "]"}})
 		return d
 	}
-	d.Schema = s.object(n.object, use)
+	d.Schema, d.Fields = s.object(n.object, use), n.object.goFields(use)
 	return d
+}
+
+// goFields says which Go fields the members come from.
+func (o *object) goFields(use Use) []DefinitionField {
+	var list []DefinitionField
+	for i := range o.fields {
+		f := &o.fields[i]
+		if f.index == nil {
+			continue // a discriminator
+		}
+		owner := o.typ
+		for _, at := range f.index[:len(f.index)-1] {
+			if owner = owner.Field(at).Type; owner.Kind() == reflect.Pointer {
+				owner = owner.Elem()
+			}
+		}
+		name := o.nameFor(f, use)
+		list = append(list, DefinitionField{name, owner, f.goName})
+	}
+	return list
 }
 
 func (s *Schemas) object(o *object, use Use) jsontext.Value {
@@ -196,9 +238,10 @@ func (s *Schemas) object(o *object, use Use) jsontext.Value {
 	var required []string
 	for i := range o.fields {
 		f := &o.fields[i]
-		properties = append(properties, schemaKeyword{f.name, string(s.field(f, use))})
+		name := o.nameFor(f, use)
+		properties = append(properties, schemaKeyword{name, string(s.field(f, use))})
 		if f.required {
-			required = append(required, quoteJSON(f.name))
+			required = append(required, quoteJSON(name))
 		}
 	}
 	out := []schemaKeyword{{"type", `"object"`}}
@@ -240,6 +283,9 @@ func (s *Schemas) free(name string) string {
 		found = name + strconv.Itoa(i)
 	}
 	s.taken[found] = true
+	if name, ok := s.rename[found]; ok {
+		return name
+	}
 	return found
 }
 

@@ -86,7 +86,7 @@ func TestSchemasShareDefinitions(t *testing.T) {
 	}
 	s := typemodel.NewSchemas("#/components/schemas/")
 	for _, m := range []*typemodel.Model{
-		model[item](t, typemodel.Input), model[[]item](t, typemodel.Output), model[order](t, typemodel.Output), model[order](t, typemodel.Input),
+		model[item](t, typemodel.Input), model[[]item](t, typemodel.Output), model[*order](t, typemodel.Output), model[order](t, typemodel.Input),
 	} {
 		s.Of(m)
 	}

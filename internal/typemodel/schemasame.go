@@ -2,6 +2,14 @@ package typemodel
 
 import "slices"
 
+// sameDefinition reports whether two nodes of one type can share a definition.
+// Null is no part of it: that stands where the definition is referred to.
+func sameDefinition(a, b *node) bool {
+	x, y := *a, *b
+	x.nullable, y.nullable = false, false
+	return sameNode(&x, &y, map[[2]*object]bool{})
+}
+
 // sameNode reports whether two nodes, of models for different uses, have the
 // same schema. seen holds the structs that are being compared.
 func sameNode(a, b *node, seen map[[2]*object]bool) bool {

@@ -63,13 +63,14 @@ func (n *node) numberSchema() []schemaKeyword {
 // quotedSchema is for a number in a string: keywords for numbers do not reach
 // into it.
 func (n *node) quotedSchema() []schemaKeyword {
+	format := schemaKeyword{"format", quoteJSON(numberFormat(n.typ))}
 	for _, k := range n.keywords {
 		if k.name == "enum" || k.name == "const" {
-			return []schemaKeyword{k}
+			return []schemaKeyword{format, k}
 		}
 	}
 	if n.enum != nil {
-		return []schemaKeyword{{"enum", jsonList(n.enumValues())}}
+		return []schemaKeyword{format, {"enum", jsonList(n.enumValues())}}
 	}
 	pattern := floatPattern
 	switch n.shape {
@@ -78,7 +79,7 @@ func (n *node) quotedSchema() []schemaKeyword {
 	case shapeUint:
 		pattern = uintPattern
 	}
-	return []schemaKeyword{{"format", quoteJSON(numberFormat(n.typ))}, {"pattern", pattern}}
+	return []schemaKeyword{format, {"pattern", pattern}}
 }
 
 func (n *node) says(names ...string) bool {

@@ -62,6 +62,7 @@ func Handler(d kanava.Dispatcher, o Options) http.Handler {
 	if d == nil {
 		panic("ws: Handler has no Dispatcher")
 	}
+	kanava.Attach(d)
 	limit := d.Limits().Message
 	if limit == 0 {
 		limit = 64 << 10
