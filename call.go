@@ -3,6 +3,8 @@ package kanava
 import (
 	"context"
 	"time"
+
+	"github.com/kanava-go/kanava/internal/form"
 )
 
 // call is one run of a function, and its context.
@@ -64,6 +66,18 @@ func (c *conn) newCall(a *action, m message) *call {
 	}
 	x.ctx = x
 	return x
+}
+
+// route says what the call answers.
+func (x *call) route() form.Route {
+	r := x.a.route
+	r.ID = x.m.id
+	return r
+}
+
+// silent tells whether the client wants no answer but an error.
+func (x *call) silent() bool {
+	return x.m.id == 0 && x.a.kind == KindMessage && x.c.form.Envelope()
 }
 
 // observe tells the Observer that the call starts.

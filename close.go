@@ -95,14 +95,17 @@ func closeFor(e *Error) CloseCode {
 	return CloseInternal
 }
 
-// reasonFor returns the reason that goes with closeFor(e): the name of the
-// code and, if e says when to come back, the range of milliseconds in which to
-// do so.
-func reasonFor(e *Error) string {
+// closingFor returns the end that goes with e. If e says when to come back, the
+// reason is the name of the code and the range of milliseconds in which to do
+// so.
+func closingFor(e *Error) Closing {
+	code := closeFor(e)
+	end := Closing{Code: code, Reason: code.String()}
 	if ms := e.RetryAfter.Milliseconds(); ms > 0 {
-		return fmt.Sprintf("%s %d-%d", closeFor(e), ms, 2*ms)
+		end.Reason = fmt.Sprintf("%s %d-%d", code, ms, 2*ms)
+		end.from, end.to = e.RetryAfter, 2*e.RetryAfter
 	}
-	return closeFor(e).String()
+	return end
 }
 
 // fitReason makes text fit into a close frame: UTF-8 of at most 123 bytes (RFC

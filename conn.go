@@ -28,11 +28,15 @@ type conn struct {
 	done        chan struct{}
 	life        lazyContext
 	out         outbox
+	greeting    *greeting // what kanava.v1 keeps until the client has said hello; nil in other forms
+	greeted     atomicFlag
+	ping        time.Duration // OpenRequest.Ping
+	broken      []time.Time   // when the last invalid frames came; of the goroutine that reads
 
 	rate    bucket
 	own     atomic.Pointer[buckets] // of actions called while nobody had signed in; nil until needed
 	ofUser  atomic.Pointer[buckets] // of the user who has signed in; nil while nobody has
-	strikes int                     // messages refused for their rate in a row; of the goroutine in work
+	strikes int                     // messages refused for their rate in a row; of the goroutine that meters
 
 	current  atomic.Pointer[session] // nil while nobody has signed in
 	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
@@ -53,6 +57,8 @@ type conn struct {
 	beside    int      // how many of them others run beside
 	ordered   *call    // the one whose turn it is
 	blocked   bool     // the transport was told to wait, and Wake has not come
+	asks      asks     // calls of the client's functions that it has not answered
+	away      bool     // the client was told that the connection ends
 	closing   *Closing // Close was called
 	holders   int      // running calls that the close waits for
 	draining  bool     // no new messages; closes when idle
@@ -64,6 +70,7 @@ type phase uint8
 
 const (
 	phaseNew        phase = iota // not started
+	phaseGreeting                // kanava.v1: the client has yet to say hello
 	phaseConnecting              // OnConnect runs
 	phaseOpen
 	phaseClosing // Close was called
@@ -76,6 +83,10 @@ type message struct {
 	data   []byte
 	room   *messageRoom // where data lies; nil if it belongs to the function
 	binary bool
+
+	// Of kanava.v1.
+	id       uint64 // of the call; 0 for none
+	canceled bool   // the client has canceled the call
 }
 
 // messageRoom is the memory of a text message while it waits and is scanned.
@@ -88,8 +99,8 @@ var messagePool = sync.Pool{New: func() any { return &messageRoom{data: make([]b
 
 // release gives the memory back; nothing may refer to data any more.
 func (m *message) release() {
-	if m.room != nil && cap(m.data) <= 16<<10 {
-		m.room.data = m.data[:0]
+	if m.room != nil && cap(m.room.data) <= 16<<10 {
+		m.room.data = m.room.data[:0]
 		messagePool.Put(m.room)
 	}
 	m.data, m.room = nil, nil
@@ -131,6 +142,11 @@ func (c *conn) start() {
 	if c.phase != phaseNew {
 		return
 	}
+	if c.form.Envelope() {
+		c.phase = phaseGreeting
+		c.greeting.start(c)
+		return
+	}
 	c.started = true
 	if c.def.onConnect != nil {
 		c.phase, c.working = phaseConnecting, true
@@ -159,6 +175,15 @@ func (c *conn) receive(data []byte, binary bool) bool {
 		m.room.data = append(m.room.data[:0], data...)
 		m.data = m.room.data
 	}
+	if c.form.Envelope() {
+		return c.receiveFrame(m)
+	}
+	return c.enqueue(m)
+}
+
+// enqueue puts a message behind those that wait. It reports whether the
+// transport may read on.
+func (c *conn) enqueue(m message) (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase >= phaseClosing {
@@ -167,7 +192,12 @@ func (c *conn) receive(data []byte, binary bool) bool {
 	}
 	if c.draining {
 		m.release()
-		c.sendError(form.Route{}, Errorf(CodeUnavailable, "the server is shutting down"))
+		c.sendError(form.Route{ID: m.id}, Errorf(CodeUnavailable, "the server is shutting down"))
+		return true
+	}
+	if len(c.asks.open) > 0 && c.overfull() {
+		m.release()
+		c.sendError(form.Route{ID: m.id}, Errorf(CodeResourceExhausted, "too many calls are waiting: the limit is %d", c.core.limits.WaitingCalls))
 		return true
 	}
 	c.waiting.push(m)
@@ -189,9 +219,15 @@ func (c *conn) full() bool {
 	return c.blocked
 }
 
+// isFull reports whether reading has to stop. It goes on while a function
+// waits for the client's answer, which comes behind whatever else comes.
 func (c *conn) isFull() bool {
+	return c.phase < phaseClosing && len(c.asks.open) == 0 && c.overfull()
+}
+
+func (c *conn) overfull() bool {
 	l := &c.core.limits
-	return c.phase < phaseClosing && (c.running-c.beside+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes)
+	return c.running-c.beside+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes
 }
 
 // resume wakes the transport if it was told to wait and there is room again.
@@ -210,7 +246,7 @@ func (c *conn) work(connect bool) {
 			go c.work(false)
 		}
 	}()
-	if connect {
+	if connect && c.greet() {
 		c.connect()
 	}
 	for {
@@ -248,7 +284,10 @@ func (c *conn) nextMessage() (m message, ok bool) {
 // by now.
 func (c *conn) connect() {
 	ran := false
-	if err := c.permit(c.def.onConnect); err != nil {
+	if c.def.onConnect == nil { // of kanava.v1, which tells all the same that it is over
+		ran = true
+		c.out.release(c.openedItem(), true)
+	} else if err := c.permit(c.def.onConnect); err != nil {
 		c.core.logRefusal(c, form.Route{}, err)
 		c.refuse(context.Background(), err)
 	} else if x := c.newCall(c.def.onConnect, message{}); c.begin(x, true) {
@@ -269,15 +308,19 @@ func (c *conn) close(ctx context.Context, code CloseCode, reason string) error {
 	if !code.sendable() {
 		panic("kanava: Close: " + code.String() + " is no code that a program may send: use Kanava's or 4000 to 4399")
 	}
-	reason = fitReason(reason)
+	c.closeWith(ctx, Closing{Code: code, Reason: fitReason(reason)})
+	return nil
+}
+
+func (c *conn) closeWith(ctx context.Context, closing Closing) {
 	caller := callOf(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase >= phaseClosing {
-		return nil
+		return
 	}
 	c.phase = phaseClosing
-	c.closing = &Closing{code, reason}
+	c.closing = &closing
 	c.discard()
 	for x := c.calls; x != nil; x = x.next {
 		if x == caller || x == c.ordered {
@@ -288,17 +331,16 @@ func (c *conn) close(ctx context.Context, code CloseCode, reason string) error {
 		}
 	}
 	if c.holders > 0 {
-		c.closeWait = time.AfterFunc(flushTime, func() { c.out.close(Closing{code, reason}, false) })
+		c.closeWait = time.AfterFunc(flushTime, func() { c.out.close(closing, false) })
 	}
 	c.resume() // the transport has to read the client's answer to the close
 	c.settle()
-	return nil
 }
 
 // slow closes the connection because its outbox is full. Locks of the hub may
 // be held.
 func (c *conn) slow() {
-	c.out.close(Closing{CloseSlowConsumer, CloseSlowConsumer.String()}, true)
+	c.out.close(Closing{Code: CloseSlowConsumer, Reason: CloseSlowConsumer.String()}, true)
 }
 
 // drain ends the connection as soon as its running and waiting calls are done.
@@ -306,6 +348,10 @@ func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
+	if c.greeted.isSet() && !c.away && c.phase < phaseClosing {
+		c.away = true
+		_ = c.queue(outItem{frame: awayFrame(c.core.drainClosing())})
+	}
 	c.settle()
 }
 
@@ -332,13 +378,16 @@ func (c *conn) disconnect(code CloseCode, reason string) {
 		return
 	}
 	c.phase = phaseEnded
-	c.ended = Closing{code, reason}
+	c.ended = Closing{Code: code, Reason: reason}
 	c.discard()
 	for x := c.calls; x != nil; x = x.next {
 		x.cancel(context.Canceled)
 	}
 	c.mu.Unlock()
 
+	if c.greeting != nil {
+		c.greeting.stop()
+	}
 	c.life.cancel(context.Canceled)
 	c.out.close(c.ended, true)
 	c.leaveHub()

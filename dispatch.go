@@ -17,13 +17,15 @@ import (
 
 // handle runs a message's function, or starts it if others may run beside it.
 func (c *conn) handle(m message) {
-	if err := c.meter(); err != nil {
-		m.release()
-		c.sendError(form.Route{}, err)
-		c.strike(err)
-		return
+	if !c.form.Envelope() { // else the reader has done it
+		if err := c.meter(); err != nil {
+			m.release()
+			c.sendError(form.Route{}, err)
+			c.strike(err)
+			return
+		}
+		c.strikes = 0
 	}
-	c.strikes = 0
 	a, route, err := c.route(&m)
 	if err == nil {
 		err = c.permit(a)
@@ -61,6 +63,9 @@ func (c *conn) route(m *message) (*action, form.Route, *Error) {
 			return nil, form.Route{}, Errorf(CodeNotFound, "no function takes binary messages here")
 		}
 		return def.onBinary, form.Route{}, nil
+	}
+	if c.form.Envelope() {
+		return c.routeFrame(m)
 	}
 	if cap(m.room.found) < len(def.keys) {
 		m.room.found = make([]jsonscan.Member, len(def.keys))
@@ -215,7 +220,7 @@ func (x *call) invoke() (any, error) {
 // invalid makes the error for an input that breaks the rules of its type.
 func (c *conn) invalid(a *action, m *message, faults []typemodel.Fault) *Error {
 	e := faultsError("invalid input", faults)
-	if a.route.Action != "" {
+	if a.route.Action != "" || c.form.Envelope() {
 		return e
 	}
 	// OnMessage got it because no route did: say so at the routing member.

@@ -28,6 +28,7 @@ const (
 	CodeUnimplemented      Code = "unimplemented"       // 501
 	CodeUnavailable        Code = "unavailable"         // 503: the server is shutting down; try again
 	CodeDeadlineExceeded   Code = "deadline_exceeded"   // 504
+	CodeInvalidFrame       Code = "invalid_frame"       // 400: a message that is no frame of kanava.v1
 )
 
 var httpStatus = map[Code]int{
@@ -45,6 +46,7 @@ var httpStatus = map[Code]int{
 	CodeUnimplemented:      http.StatusNotImplemented,
 	CodeUnavailable:        http.StatusServiceUnavailable,
 	CodeDeadlineExceeded:   http.StatusGatewayTimeout,
+	CodeInvalidFrame:       http.StatusBadRequest,
 }
 
 // Detail is one fault of an input: where it is, and what is wrong there.

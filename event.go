@@ -22,6 +22,7 @@ type event struct {
 	except string
 	data   []byte // JSON, or bytes if binary
 	binary bool
+	at     form.Position
 	value  any // what outgoing middleware sees
 	frames [form.Count]atomic.Pointer[[]byte]
 }
@@ -58,11 +59,17 @@ func (ev *event) frame(f form.Form) Frame {
 	slot := &ev.frames[f.Index()]
 	p := slot.Load()
 	if p == nil {
-		b := f.Event(nil, ev.topic, ev.data)
+		b := f.Event(nil, form.Event{Topic: ev.topic, Data: ev.data, Binary: ev.binary, At: ev.at})
 		p = &b
 		slot.Store(p)
 	}
 	return Frame{Data: *p}
+}
+
+// hidden returns the event without its payload: for a subscriber who is not to
+// see it, but to know that it has missed nothing.
+func (ev *event) hidden(f form.Form) Frame {
+	return Frame{Data: f.Event(nil, form.Event{Topic: ev.topic, At: ev.at, Hidden: true})}
 }
 
 // atomicFlag goes from false to true once.

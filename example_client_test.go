@@ -30,12 +30,27 @@ func connect(d kanava.Dispatcher, target string) *exampleClient {
 
 // connectAs connects with a credential, as an Authorization header carries it.
 func connectAs(d kanava.Dispatcher, target, token string) (*exampleClient, error) {
+	return connectWith(d, target, &kanava.OpenRequest{Token: token})
+}
+
+// connectV1 connects as a generated client does.
+func connectV1(d kanava.Dispatcher, target string) *exampleClient {
+	c, err := connectWith(d, target, &kanava.OpenRequest{Subprotocols: []string{"kanava.v1"}})
+	if err != nil {
+		panic(err)
+	}
+	c.ask(`{"hello":{}}`) // answered: open
+	c.next()              // OnConnect is over
+	return c
+}
+
+func connectWith(d kanava.Dispatcher, target string, req *kanava.OpenRequest) (*exampleClient, error) {
 	u, err := url.Parse(target)
 	if err != nil {
 		return nil, err
 	}
 	c := &exampleClient{woken: make(chan struct{}, 1)}
-	req := &kanava.OpenRequest{URL: u, Host: "example.com", Header: http.Header{}, Token: token}
+	req.URL, req.Host, req.Header = u, "example.com", http.Header{}
 	if c.link, err = d.Open(context.Background(), req, c); err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ func (q *fifo[T]) push(v T) {
 	q.items = append(q.items, v)
 }
 
+// at returns the i-th that waits.
+func (q *fifo[T]) at(i int) *T { return &q.items[q.head+i] }
+
 // first returns what pop will; the queue must not be empty.
 func (q *fifo[T]) first() *T { return &q.items[q.head] }
 

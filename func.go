@@ -40,9 +40,10 @@ const (
 	KindItem                   // a payload only: what a stream function sent
 	KindPush                   // a payload only: a Push, or SendBinary
 	KindEvent                  // a payload only: an event of a topic
+	KindCall                   // a payload only: what a ClientFunc is asked
 )
 
-var kindNames = [...]string{"message", "connect", "disconnect", "binary", "item", "push", "event"}
+var kindNames = [...]string{"message", "connect", "disconnect", "binary", "item", "push", "event", "call"}
 
 // String returns the name of the kind in lower case.
 func (k Kind) String() string {

@@ -2,14 +2,16 @@ package kanava
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
+	"github.com/kanava-go/kanava/internal/form"
 	"github.com/kanava-go/kanava/internal/typemodel"
 )
 
@@ -34,17 +36,8 @@ type EventHub struct {
 	mu       sync.Mutex
 	families map[string]*family // guarded by mu: topics made by NewTopic
 	closed   atomicFlag
-}
-
-type hubShard struct {
-	mu     sync.Mutex
-	topics map[string]*topicState // guarded by mu
-}
-
-// topicState is one topic that has subscribers.
-type topicState struct {
-	mu   sync.Mutex      // held while an event is handed to all: the one order of a topic
-	subs []*subscription // guarded by mu
+	epoch    string        // begins each epoch of a topic: 8 random characters
+	epochs   atomic.Uint64 // their number
 }
 
 // family is the topics "name:<key>" of one [Topic].
@@ -66,9 +59,15 @@ type Subscriber interface {
 type sink interface {
 	sinkID() string
 	deliver(ev *event, sub *subscription)
+	// pass is deliver of an event that the subscriber is not to see.
+	pass(ev *event, sub *subscription)
+	// subscribed comes before the first event of sub, with locks held too: the
+	// topic stands at at.
+	subscribed(sub *subscription, at form.Position)
 	// subscribe asks the sink's own rules, and calls add to go on.
 	subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error
-	unsubscribe(at hubTopic) *subscription
+	// unsubscribe ends a subscription, if there is one.
+	unsubscribe(at hubTopic)
 }
 
 // hubTopic names a topic: two hubs can have topics of one name.
@@ -94,7 +93,7 @@ func NewEventHub(opts HubOptions) *EventHub {
 	} else {
 		opts.Observer = safeObserver{opts.Observer, opts.Logger}
 	}
-	h := &EventHub{opts: opts, families: make(map[string]*family)}
+	h := &EventHub{opts: opts, families: make(map[string]*family), epoch: rand.Text()[:8]}
 	for i := range h.shards {
 		h.shards[i].topics = make(map[string]*topicState)
 	}
@@ -132,7 +131,7 @@ func (h *EventHub) Subscribe(ctx context.Context, topic, subscriberID string) er
 // subscription, or no such subscriber.
 func (h *EventHub) Unsubscribe(_ context.Context, topic, subscriberID string) error {
 	if s, ok := h.sinks.Load(subscriberID); ok {
-		s.(sink).unsubscribe(hubTopic{h, topic}).drop()
+		s.(sink).unsubscribe(hubTopic{h, topic})
 	}
 	return nil
 }
@@ -178,8 +177,11 @@ func (h *EventHub) publish(ctx context.Context, ev *event, opts []PublishOption)
 	n := 0
 	if ts := h.lookup(ev.topic); ts != nil {
 		ts.mu.Lock()
+		ts.at.Offset++
+		ev.at = ts.at
 		for _, sub := range ts.subs {
 			if ev.except != "" && sub.to.sinkID() == ev.except {
+				sub.to.pass(ev, sub)
 				continue
 			}
 			sub.to.deliver(ev, sub)
@@ -215,57 +217,6 @@ func (h *EventHub) subscribe(ctx context.Context, to sink, topic string, f *fami
 		return ErrClosed
 	}
 	return to.subscribe(ctx, hubTopic{h, topic}, f, key, h.add)
-}
-
-// add registers a subscription; events published from now on reach it.
-func (h *EventHub) add(sub *subscription) {
-	sh := h.shard(sub.topic)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	ts := sh.topics[sub.topic]
-	if ts == nil {
-		ts = &topicState{}
-		sh.topics[sub.topic] = ts
-	}
-	ts.mu.Lock()
-	sub.state, sub.index = ts, len(ts.subs)
-	ts.subs = append(ts.subs, sub)
-	ts.mu.Unlock()
-}
-
-// drop takes a subscription out; nil is nothing to do.
-func (sub *subscription) drop() {
-	if sub == nil {
-		return
-	}
-	sub.ended.set()
-	sh := sub.hub.shard(sub.topic)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	ts := sub.state
-	ts.mu.Lock()
-	last := len(ts.subs) - 1
-	ts.subs[sub.index] = ts.subs[last]
-	ts.subs[sub.index].index = sub.index
-	ts.subs[last] = nil
-	ts.subs = ts.subs[:last]
-	ts.mu.Unlock()
-	if last == 0 {
-		delete(sh.topics, sub.topic)
-	}
-}
-
-func (h *EventHub) lookup(topic string) *topicState {
-	sh := h.shard(topic)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.topics[topic]
-}
-
-var hubSeed = maphash.MakeSeed()
-
-func (h *EventHub) shard(topic string) *hubShard {
-	return &h.shards[maphash.String(hubSeed, topic)%uint64(len(h.shards))]
 }
 
 func (h *EventHub) familyOf(topic string) (*family, string) {

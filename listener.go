@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"runtime/debug"
 	"sync"
+
+	"github.com/kanava-go/kanava/internal/form"
 )
 
 // Listener is a subscriber that is not a channel: code of the program's own.
@@ -97,13 +99,18 @@ func (l *Listener) subscribe(_ context.Context, at hubTopic, _ *family, _ string
 	return nil
 }
 
-func (l *Listener) unsubscribe(at hubTopic) *subscription {
+func (l *Listener) unsubscribe(at hubTopic) {
 	l.subMu.Lock()
-	defer l.subMu.Unlock()
 	sub := l.subs[at]
 	delete(l.subs, at)
-	return sub
+	l.subMu.Unlock()
+	if sub != nil {
+		sub.drop()
+	}
 }
+
+func (l *Listener) subscribed(*subscription, form.Position) {}
+func (l *Listener) pass(*event, *subscription)              {}
 
 const listenerQueue = 1 << 20
 

@@ -47,26 +47,33 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, 
 	}
 	c := &conn{core: s, def: m.def, peer: peer, id: rand.Text(), opened: time.Now(), done: make(chan struct{})}
 	c.out.wake = peer.Wake
-	c.form, c.subprotocol = s.chooseForm(req.Subprotocols)
-	refused := c.form == nil
-	if refused { // a browser can only be told by a close code
-		c.form = form.Plain
-	}
-	if err := c.decodeOpening(ctx, m, req); err != nil {
-		return nil, err
-	}
+	tooNew := false
+	c.form, c.subprotocol, tooNew = s.chooseForm(req.Subprotocols)
+	refusal := c.decodeOpening(ctx, m, req)
 	c.ch = m.def.newChannel(c)
-	if err := c.authenticate(ctx, req); err != nil {
-		return nil, err
+	if c.form.Envelope() {
+		c.greeting, c.ping = &greeting{req: *req}, req.Ping
+	} else {
+		if refusal == nil {
+			refusal = c.authenticate(ctx, req)
+		}
+		if refusal != nil {
+			return nil, refusal
+		}
 	}
 	if e := s.add(c); e != nil {
 		c.endSession()
 		return nil, e
 	}
-	if refused {
-		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
-	}
 	s.observer.ConnOpened(ConnInfo{c.id, m.def.name})
+	switch { // a browser can only be told by frames and a close code
+	case tooNew:
+		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
+	case refusal != nil:
+		e := asError(refusal, errInternal)
+		s.observer.OpenRefused(route, e)
+		c.refuse(ctx, e)
+	}
 	return &Link{c}, nil
 }
 
@@ -152,22 +159,24 @@ func (o *openSource) Header(name string) []string {
 	return o.req.Header.Values(name)
 }
 
-// chooseForm picks the wire form and the subprotocol to answer (P1). The form
-// is nil if the client speaks only forms that this server does not know.
-func (s *core) chooseForm(offered []string) (form.Form, string) {
+// chooseForm picks the wire form and the subprotocol to answer (P1). A client
+// that speaks only forms that this server does not know is too new.
+func (s *core) chooseForm(offered []string) (f form.Form, subprotocol string, tooNew bool) {
 	newer := ""
 	for _, p := range offered {
 		switch {
+		case p == "kanava.v1":
+			return form.V1, p, false
 		case p == "kanava.plain", slices.Contains(s.subprotocols, p):
-			return form.Plain, p
+			return form.Plain, p, false
 		case strings.HasPrefix(p, "kanava.") && newer == "":
 			newer = p
 		}
 	}
 	if newer != "" {
-		return nil, newer
+		return form.V1, newer, true
 	}
-	return form.Plain, ""
+	return form.Plain, "", false
 }
 
 // origin is one entry of Options.Origins.

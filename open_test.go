@@ -132,6 +132,7 @@ func TestP1_Subprotocols(t *testing.T) {
 		{[]string{"other"}, "", false},
 		{[]string{"kanava.v9", "kanava.plain"}, "kanava.plain", false},
 		{[]string{"kanava.v9"}, "kanava.v9", true},
+		{[]string{"kanava.v9", "kanava.v1", "kanava.plain"}, "kanava.v1", false},
 	} {
 		req := request("/test")
 		req.Subprotocols = tc.offered
@@ -143,7 +144,13 @@ func TestP1_Subprotocols(t *testing.T) {
 		if got := link.Subprotocol(); got != tc.want {
 			t.Errorf("%v: answered %q, want %q", tc.offered, got, tc.want)
 		}
-		_, closing := link.Take(nil, 1<<10)
+		frames, closing := link.Take(nil, 1<<10)
+		if tc.refused { // told first
+			if len(frames) != 1 || string(frames[0].Data) != `{"away":{"code":4426}}` {
+				t.Errorf("%v: got %v", tc.offered, frames)
+			}
+			_, closing = link.Take(nil, 1<<10)
+		}
 		if refused := closing != nil && closing.Code == kanava.CloseUpgradeRequired; refused != tc.refused {
 			t.Errorf("%v: closing %+v, want refused %v", tc.offered, closing, tc.refused)
 		}

@@ -172,5 +172,5 @@ func (c *conn) strike(e *Error) {
 	if c.strikes < maxStrikes {
 		return
 	}
-	_ = c.close(&c.life, CloseRateLimited, reasonFor(e))
+	c.closeWith(&c.life, closingFor(e))
 }

@@ -44,13 +44,13 @@ func (x *call) answer(out any, err error) {
 		return
 	}
 	x.c.chargeError()
-	x.c.sendError(x.a.route, e)
+	x.c.sendError(x.route(), e)
 }
 
 // refuse ends a connection for which OnConnect has returned an error.
 func (c *conn) refuse(ctx context.Context, e *Error) {
 	c.out.release(&outItem{frame: c.errorFrame(form.Route{}, e)}, false)
-	_ = c.close(ctx, closeFor(e), reasonFor(e))
+	c.closeWith(ctx, closingFor(e))
 }
 
 // sendResult encodes and queues what the function returned.
@@ -63,22 +63,22 @@ func (x *call) sendResult(out any) (err error) {
 	}()
 	var buf []byte
 	switch {
-	case a.kind == KindDisconnect:
+	case a.kind == KindDisconnect, x.silent():
 		return nil
 	case a.stream || a.fn.out == nil && out == nil: // the end of a stream, or a function without a result
-		if a.route.Action == "" {
-			return nil
-		}
-		buf = c.form.EndReply(c.form.BeginReply(nil, a.route), 0, a.route)
+		return x.sendEnd()
 	default:
 		var ok bool
 		if out, ok, err = c.outgoing(x.ctx, Payload{Kind: a.kind, Action: a.route.Action, Value: out}); !ok {
-			return err
+			if err != nil {
+				return err
+			}
+			return x.sendDropped()
 		}
 		if b, ok := out.([]byte); ok && a.kind == KindBinary {
 			return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
 		}
-		if buf, err = c.encodeResult(a, out); err != nil {
+		if buf, err = x.encodeResult(out); err != nil {
 			return err
 		}
 	}
@@ -90,11 +90,37 @@ func (x *call) sendResult(out any) (err error) {
 	return c.queue(it)
 }
 
-func (c *conn) encodeResult(a *action, v any) ([]byte, error) {
+// sendEnd tells that the call is over and has no result.
+func (x *call) sendEnd() error {
+	c, route := x.c, x.route()
+	switch {
+	case x.a.kind == KindConnect:
+		if it := c.openedItem(); it != nil {
+			c.out.release(it, true)
+		}
+		return nil
+	case route.Action == "" && !c.form.Envelope(), x.a.kind == KindBinary:
+		return nil
+	}
+	buf := c.form.BeginReply(nil, route)
+	return c.queue(outItem{frame: Frame{Data: c.form.EndReply(buf, len(buf), route)}})
+}
+
+// sendDropped is for a result that outgoing middleware has dropped: where calls
+// have ids, each gets a last frame all the same (P15).
+func (x *call) sendDropped() error {
+	if !x.c.form.Envelope() {
+		return nil
+	}
+	return x.sendEnd()
+}
+
+func (x *call) encodeResult(v any) ([]byte, error) {
+	c, a := x.c, x.a
 	if a.kind == KindConnect {
 		return c.encodePush("", a.fn.out, a.out, v)
 	}
-	route := a.route
+	route := x.route()
 	if reflect.TypeOf(v) != a.fn.out { // middleware put something else in its place
 		route.Dynamic = true
 	}
@@ -214,12 +240,15 @@ func (x *call) sendItem(ctx context.Context, v any) error {
 	if x.aborted.isSet() {
 		return errAborted
 	}
+	if x.silent() {
+		return nil
+	}
 	v, ok, err := c.outgoing(ctx, Payload{Kind: KindItem, Action: a.route.Action, Value: v})
 	if !ok {
 		return err
 	}
 	buf, err := encoded(func(buf []byte) ([]byte, error) {
-		buf, err := appendValue(c.form.BeginItem(buf, a.route), a.fn.out, a.out, v)
+		buf, err := appendValue(c.form.BeginItem(buf, x.route()), a.fn.out, a.out, v)
 		if err != nil {
 			return buf, err
 		}

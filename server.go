@@ -304,5 +304,9 @@ func (s *core) shutdown(ctx context.Context) error {
 }
 
 func (s *core) drainClosing() *Closing {
-	return &Closing{CloseDraining, fmt.Sprintf("%s 0-%d", CloseDraining, s.drainSpread.Milliseconds())}
+	return &Closing{
+		Code:   CloseDraining,
+		Reason: fmt.Sprintf("%s 0-%d", CloseDraining, s.drainSpread.Milliseconds()),
+		to:     s.drainSpread,
+	}
 }

@@ -85,9 +85,18 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 	if err := c.core.indexUser(c, former, next); err != nil {
 		return err
 	}
-	c.dropSubscriptions(func(sub *subscription) bool { return refused[sub] || changed && sub.owned })
+	c.dropSubscriptions(func(sub *subscription) string {
+		switch {
+		case changed && sub.owned:
+			return "session"
+		case refused[sub]:
+			return "refused"
+		}
+		return ""
+	})
 	c.current.Store(next)
 	c.watchExpiry(next)
+	c.tellSession(next)
 	if changed {
 		c.abortOthers(callOf(ctx))
 	}
@@ -120,7 +129,12 @@ func (c *conn) clearSession(ctx context.Context) error {
 	if former == nil {
 		return nil
 	}
-	c.dropSubscriptions(func(sub *subscription) bool { return sub.owned })
+	c.dropSubscriptions(func(sub *subscription) string {
+		if sub.owned {
+			return "session"
+		}
+		return ""
+	})
 	c.current.Store(nil)
 	c.watchExpiry(nil)
 	_ = c.core.indexUser(c, former, nil) // leaving is never refused
@@ -151,6 +165,25 @@ func (c *conn) watchExpiry(s *session) {
 	if s == nil || s.id.Expires.IsZero() {
 		return
 	}
+	if before := time.Until(s.id.Expires) - expiryWarning; before > 0 && c.form.Envelope() {
+		c.expiry = time.AfterFunc(before, func() {
+			c.sessions.Lock()
+			defer c.sessions.Unlock()
+			if c.current.Load() == s && !c.out.isClosed() {
+				c.tellSession(s)
+				c.expireLater(s)
+			}
+		})
+		return
+	}
+	c.expireLater(s)
+}
+
+// expiryWarning is how long before the end of a session the client is told.
+const expiryWarning = time.Minute
+
+// expireLater sets the timer that closes the connection; c.sessions is held.
+func (c *conn) expireLater(s *session) {
 	wait := time.Until(s.id.Expires) + c.core.limits.ExpiryGrace
 	c.expiry = time.AfterFunc(wait, func() {
 		if c.current.Load() == s {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
+
+	"github.com/kanava-go/kanava/internal/form"
 )
 
 // This file is a connection as a subscriber of topics.
@@ -16,7 +18,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	}
 	c.sessions.RLock()
 	defer c.sessions.RUnlock()
-	if known, err := c.subscribed(at); known || err != nil {
+	if known, err := c.hasSubscription(at); known || err != nil {
 		return err
 	}
 	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
@@ -48,7 +50,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	return nil
 }
 
-func (c *conn) subscribed(at hubTopic) (bool, error) {
+func (c *conn) hasSubscription(at hubTopic) (bool, error) {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
 	if c.gone {
@@ -57,20 +59,35 @@ func (c *conn) subscribed(at hubTopic) (bool, error) {
 	return c.subs[at] != nil, nil
 }
 
-// unsubscribe implements sink.
-func (c *conn) unsubscribe(at hubTopic) *subscription {
-	c.subMu.Lock()
-	defer c.subMu.Unlock()
-	sub := c.subs[at]
-	delete(c.subs, at)
-	return sub
+// subscribed implements sink: it tells the client where the topic stands.
+func (c *conn) subscribed(sub *subscription, at form.Position) {
+	if c.form.Envelope() {
+		_ = c.queue(outItem{frame: Frame{Data: form.AppendSub(nil, sub.topic, "ordered", at)}})
+	}
 }
 
-// dropSubscriptions ends those for which end is true.
-func (c *conn) dropSubscriptions(end func(*subscription) bool) {
+// unsubscribe implements sink.
+func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, "unsubscribed") }
+
+func (c *conn) endSubscription(at hubTopic, reason string) {
+	c.subMu.Lock()
+	sub := c.subs[at]
+	delete(c.subs, at)
+	c.subMu.Unlock()
+	if sub == nil {
+		return
+	}
+	sub.drop()
+	if c.form.Envelope() {
+		_ = c.queue(outItem{frame: Frame{Data: form.AppendUnsub(nil, at.topic, reason)}})
+	}
+}
+
+// dropSubscriptions ends those for which end returns a reason.
+func (c *conn) dropSubscriptions(end func(*subscription) (reason string)) {
 	for _, sub := range c.listSubscriptions() {
-		if end(sub) {
-			c.unsubscribe(sub.hubTopic).drop()
+		if reason := end(sub); reason != "" {
+			c.endSubscription(sub.hubTopic, reason)
 		}
 	}
 }
@@ -104,6 +121,17 @@ func (c *conn) deliver(ev *event, sub *subscription) {
 		it.frame = ev.frame(c.form)
 	}
 	if full, _ := c.out.add(it, c.queueLimit()); full {
+		c.slow()
+	}
+}
+
+// pass implements sink: where events have positions the client is told that one
+// went by which it is not to see.
+func (c *conn) pass(ev *event, sub *subscription) {
+	if !c.form.Envelope() || !sub.free && c.liveSession() == nil {
+		return
+	}
+	if full, _ := c.out.add(outItem{sub: sub, frame: ev.hidden(c.form)}, c.queueLimit()); full {
 		c.slow()
 	}
 }

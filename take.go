@@ -23,6 +23,9 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 		var closing *Closing
 		*items, closing = c.out.take((*items)[:0], maxBytes)
 		if len(*items) == 0 {
+			if closing != nil && c.greeting != nil && c.announce() {
+				return append(batch, awayFrame(closing)), nil
+			}
 			return batch, closing
 		}
 		for i := range *items {
@@ -34,12 +37,24 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 				batch = append(batch, it.frame)
 			} else if f, ok := c.filter(it.ev); ok {
 				batch = append(batch, f)
+			} else if c.form.Envelope() {
+				batch = append(batch, it.ev.hidden(c.form))
 			}
 		}
 		if len(batch) > start {
 			return batch, nil
 		}
 	}
+}
+
+// announce reports whether the client is still to be told that the connection
+// ends.
+func (c *conn) announce() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	told := c.away
+	c.away = true
+	return !told
 }
 
 // filter runs the outgoing middleware on an event. One that fails is dropped
@@ -67,7 +82,7 @@ func (c *conn) eventFrame(ev *event, value any) (Frame, error) {
 	if sameValue(ev.value, value) {
 		return ev.frame(c.form), nil
 	}
-	own := &event{topic: ev.topic}
+	own := &event{topic: ev.topic, at: ev.at}
 	if err := own.encode(value, nil); err != nil {
 		return Frame{}, err
 	}

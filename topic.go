@@ -73,7 +73,7 @@ func (t *Topic[T]) Subscribe(ctx context.Context, s Subscriber, key string) erro
 // Unsubscribe undoes Subscribe. It is not an error if there is no
 // subscription.
 func (t *Topic[T]) Unsubscribe(_ context.Context, s Subscriber, key string) error {
-	s.sink().unsubscribe(hubTopic{t.hub, t.name(key)}).drop()
+	s.sink().unsubscribe(hubTopic{t.hub, t.name(key)})
 	return nil
 }
 

@@ -21,10 +21,14 @@ import (
 type OpenRequest struct {
 	URL          *url.URL    // path chooses the channel; path and query fill the opening data
 	Host         string      // as the client asked for it
-	Header       http.Header // not kept after Open
+	Header       http.Header // not to be changed after Open: a client of kanava.v1 is authenticated later
 	RemoteAddr   string      // "address:port" of the peer, as net/http reports it
 	Subprotocols []string    // offered by the client, in its order
-	Token        string      // bearer credential, from the Authorization header or a kanava.bearer subprotocol; never logged
+	Token        string      // bearer credential: from the Authorization header, a kanava.bearer subprotocol, or the hello of kanava.v1; never logged
+
+	// Ping is how long the transport leaves a silent connection alone before it
+	// sends a sign of life. Clients of kanava.v1 are told.
+	Ping time.Duration
 
 	opening any // set by the test kit in place of path, query and header
 }
@@ -54,7 +58,8 @@ type Dispatcher interface {
 	// decodes and validates the opening data, and authenticates. An error is
 	// always an *Error with a text for the client; nothing has to be undone
 	// then. It may call the program's own functions, and so may block; ctx
-	// ends them. The context is not kept.
+	// ends them. The context is not kept. A client of kanava.v1 can be told of
+	// most refusals only after it is connected, by frames of that form.
 	Open(ctx context.Context, req *OpenRequest, peer Peer) (*Link, error)
 
 	// Limits returns the limits that transports enforce.
@@ -131,6 +136,19 @@ func (l *Link) ID() string { return l.c.id }
 // Subprotocol returns the subprotocol to tell the client, or "" for none.
 func (l *Link) Subprotocol() string { return l.c.subprotocol }
 
+// KeepAlive returns the text message that the transport sends as a sign of
+// life, at the latest when nothing was sent to the client or has come from it
+// for OpenRequest.Ping. It is nil where a ping of the transport's own does.
+func (l *Link) KeepAlive() []byte {
+	if l.c.form.Envelope() {
+		return emptyFrame
+	}
+	return nil
+}
+
+// emptyFrame is a sign of life in kanava.v1.
+var emptyFrame = []byte("{}")
+
 // Start runs OnConnect. The transport calls it once, when the client has been
 // told that it is connected; it returns at once. Every Link is ended with
 // Disconnect, also one that was never started.
@@ -167,6 +185,8 @@ func (l *Link) Closing() *Closing { return l.c.out.closingNow() }
 type Closing struct {
 	Code   CloseCode
 	Reason string // at most 123 bytes of UTF-8
+
+	from, to time.Duration // when to come back; to is 0 where nothing is said of that
 }
 
 // Disconnect says that the connection has ended: the client left, was lost, or

@@ -7,6 +7,9 @@ package form
 type Form interface {
 	// Index is the form's number, below Count.
 	Index() int
+	// Envelope tells whether frames have ids and positions; a form without it
+	// has only what its methods write.
+	Envelope() bool
 
 	// BeginReply and EndReply stand around the encoded result of a call, which
 	// the caller appends between them; nothing, for a call without one. from is
@@ -23,23 +26,39 @@ type Form interface {
 	BeginPush(dst []byte, name string) []byte
 	EndPush(dst []byte) []byte
 
-	// Event writes an event with its encoded payload.
-	Event(dst []byte, topic string, data []byte) []byte
+	// Event writes an event.
+	Event(dst []byte, ev Event) []byte
 	// BinaryEvents tells whether binary payloads of events are frames of their
 	// own.
 	BinaryEvents() bool
 
-	// Error writes an error; e.Action of the route is "" where none applies.
+	// Error writes an error; the route is the zero Route where none applies.
 	Error(dst []byte, r Route, e Error) []byte
 }
 
 // Count is the number of forms.
-const Count = 1
+const Count = 2
 
 // Route names the action that is answered.
 type Route struct {
 	Key, Action string // "" for OnMessage
 	Dynamic     bool   // results may have a member named Key: maps, raw JSON
+	ID          uint64 // of the call, where calls have ids; 0 for none
+}
+
+// Position is where a topic stands: after the event with this offset.
+type Position struct {
+	Epoch  string
+	Offset uint64
+}
+
+// Event is an event with its encoded payload.
+type Event struct {
+	Topic  string
+	Data   []byte
+	Binary bool // Data is bytes, not JSON
+	At     Position
+	Hidden bool // its subscriber is told the position only
 }
 
 // Error is an error as it is sent.

@@ -14,6 +14,7 @@ var Plain Form = plain{}
 type plain struct{}
 
 func (plain) Index() int                            { return 0 }
+func (plain) Envelope() bool                        { return false }
 func (plain) BinaryEvents() bool                    { return true }
 func (plain) BeginReply(dst []byte, _ Route) []byte { return dst }
 func (plain) BeginItem(dst []byte, _ Route) []byte  { return dst }
@@ -79,11 +80,11 @@ func appendMember(dst []byte, r Route) []byte {
 	return appendString(dst, r.Action)
 }
 
-func (plain) Event(dst []byte, topic string, data []byte) []byte {
+func (plain) Event(dst []byte, ev Event) []byte {
 	dst = append(dst, `{"topic":`...)
-	dst = appendString(dst, topic)
+	dst = appendString(dst, ev.Topic)
 	dst = append(dst, `,"data":`...)
-	dst = append(dst, data...)
+	dst = append(dst, ev.Data...)
 	return append(dst, '}')
 }
 

@@ -57,7 +57,7 @@ func TestErrorAndEvent(t *testing.T) {
 	if got := string(form.Plain.Error(nil, form.Route{}, form.Error{Code: "c", Message: "m"})); got != `{"error":{"code":"c","message":"m"}}` {
 		t.Errorf("got %s", got)
 	}
-	if got := string(form.Plain.Event(nil, "room:a\"b", []byte(`[1]`))); got != `{"topic":"room:a\"b","data":[1]}` {
+	if got := string(form.Plain.Event(nil, form.Event{Topic: "room:a\"b", Data: []byte(`[1]`)})); got != `{"topic":"room:a\"b","data":[1]}` {
 		t.Errorf("got %s", got)
 	}
 }

@@ -24,6 +24,7 @@ type link interface {
 	Full() bool
 	Take(batch []kanava.Frame, maxBytes int) ([]kanava.Frame, *kanava.Closing)
 	Closing() *kanava.Closing
+	KeepAlive() []byte
 	Disconnect(code kanava.CloseCode, reason string)
 }
 
@@ -46,6 +47,7 @@ type conn struct {
 	nc     net.Conn       // set before the connection is open, as are link and born
 	link   link           //
 	born   time.Time      // what heard counts from
+	alive  []byte         // the message that is sent in place of a ping; nil for a ping
 	parser wsframe.Parser // belongs to the reader
 	rest   []byte         // while parked: what the reader has not parsed yet; belongs to who resets parked
 	excess int            // belongs to the reader: bytes since the connection is leaving
@@ -56,6 +58,7 @@ type conn struct {
 	writing atomic.Uint32 // idle, running or again
 	parked  atomic.Bool   // nobody reads, because the link is full
 	heard   atomic.Int64  // when the last byte came from the client, in ns since born
+	wrote   atomic.Int64  // the same of the last byte to the client; kept only if alive is set
 
 	mu       sync.Mutex     // guards what follows
 	timer    *time.Timer    // runs tick
@@ -89,7 +92,7 @@ func newConn(h *handler) *conn {
 // begin starts an opened connection. rest is what the client has sent already.
 func (c *conn) begin(nc net.Conn, l link, rest []byte) {
 	c.nc, c.link = nc, l
-	c.born = time.Now()
+	c.born, c.alive = time.Now(), l.KeepAlive()
 	c.mu.Lock()
 	c.pinged = -1
 	c.phase.Store(open)

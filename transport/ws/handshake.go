@@ -37,6 +37,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	req.Ping = h.o.Ping
 	c := newConn(h)
 	l, err := h.d.Open(r.Context(), req, c)
 	if err != nil {

@@ -274,6 +274,7 @@ func TestUnknownProtocol(t *testing.T) {
 	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Protocol") != "kanava.v99" {
 		t.Errorf("%s, header %v", res.Status, res.Header)
 	}
+	c.want(ws.OpText, `{"away":{"code":4426}}`)
 	c.wantClose(4426)
 	c.write(closeFrame(4426, ""))
 	c.wantEOF()

@@ -7,7 +7,7 @@ import (
 )
 
 // tick runs when the timer of the connection fires: it pings a silent client,
-// gives up on one that stays silent, and cuts what leaves for too long. Any
+// and one that has long been told nothing and cannot see pings of WebSocket; it gives up on one that stays silent, and cuts what leaves for too long. Any
 // byte from the client is a sign of life. It runs on a goroutine of its own and
 // does not block.
 func (c *conn) tick() {
@@ -29,12 +29,16 @@ func (c *conn) tick() {
 
 	ping, pongWait := c.h.o.Ping, c.h.o.PongWait
 	heard := c.heard.Load()
-	next, due := ping-(now.Sub(c.born)-time.Duration(heard)), false
+	quiet := heard // since when one side has said nothing
+	if c.alive != nil {
+		quiet = min(heard, c.wrote.Load())
+	}
+	next, due := ping-(now.Sub(c.born)-time.Duration(quiet)), false
 	switch {
 	case c.parked.Load(): // the server does not listen, but a write finds a client that is gone
 		c.due |= duePing
 		next, due = ping, true
-	case next > 0: // the client is not silent
+	case next > 0: // nobody is silent
 	case c.pinged != heard: // an own write may be blocked; the client has time from when the ping goes out
 		c.due |= duePing
 		next, due = min(ping, pongWait), true

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"fmt"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,33 @@ func TestSignsOfLife(t *testing.T) {
 		}
 		c.nc.Close()
 		wantEnd(t, l, kanava.Closing{Code: 1006})
+	})
+}
+
+// A client that cannot see pings is sent messages in their place, also when it
+// talks and is told nothing: it would take that for a dead connection.
+func TestSignsOfLifeAreMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink(Options{})
+		l.alive = []byte("{}")
+		server, nc := net.Pipe()
+		l.peer.begin(server, l, nil)
+		c := newClient(t, nc)
+		start := time.Now()
+		go func() {
+			for range 12 {
+				time.Sleep(10 * time.Second)
+				c.write(message("x"))
+			}
+		}()
+		for i := range 5 {
+			c.want(ws.OpText, "{}")
+			at(t, start, time.Duration(i+1)*25*time.Second)
+		}
+		c.wantClose(4408) // after 25 s of silence
+		at(t, start, 145*time.Second)
+		c.wantEOF()
+		wantEnd(t, l, closing(kanava.CloseTimeout))
 	})
 }
 

@@ -19,6 +19,7 @@ type fakeLink struct {
 	peer    *conn
 	receive func(data []byte, binary bool) (more bool) // nil: keep, and what full says
 	isFull  func() bool                                // nil: what full says
+	alive   []byte                                     // what KeepAlive returns
 
 	mu      sync.Mutex // guards what follows
 	got     []string   // messages; those in binary begin with "bin:"
@@ -81,6 +82,8 @@ func (l *fakeLink) Take(batch []kanava.Frame, maxBytes int) ([]kanava.Frame, *ka
 	l.awake = false
 	return batch, l.closing
 }
+
+func (l *fakeLink) KeepAlive() []byte { return l.alive }
 
 func (l *fakeLink) Closing() *kanava.Closing {
 	l.mu.Lock()

@@ -104,6 +104,9 @@ func (c *conn) flush(out *batch) bool {
 			}
 			return false
 		}
+		if c.alive != nil {
+			c.wrote.Store(int64(time.Since(c.born)))
+		}
 		if last {
 			c.goodbyeSent()
 			return false
@@ -126,7 +129,11 @@ func (c *conn) control(out *batch) (more, last bool) {
 			c.pong = nil
 		}
 		if due&duePing != 0 {
-			out.bytes = wsframe.AppendServer(out.bytes, ws.OpPing, nil)
+			op := ws.OpPing
+			if c.alive != nil {
+				op = ws.OpText
+			}
+			out.bytes = wsframe.AppendServer(out.bytes, op, c.alive)
 			c.pinged, c.pingedAt = c.heard.Load(), time.Now()
 		}
 		return true, false

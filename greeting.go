@@ -1,0 +1,147 @@
+package kanava
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/kanava-go/kanava/internal/form"
+)
+
+// This file is how a connection of kanava.v1 begins (docs/protocol.md P3): the
+// client says hello, is authenticated, and is told that it is open. A refusal
+// that comes after the route, the origin and the limits is told by frames,
+// because browsers cannot read a refused handshake.
+
+// greetingTime bounds how long a client may take to say hello, and how long
+// its authentication may take.
+const greetingTime = 15 * time.Second
+
+// greeting is what is kept until the client has said hello.
+type greeting struct {
+	req OpenRequest
+
+	mu    sync.Mutex
+	timer *time.Timer // guarded by mu; nil while it does not run
+	said  bool        // guarded by mu: the client has said hello
+}
+
+// hello is the first frame of a client.
+type hello struct {
+	Contract string   `json:"contract"`
+	Token    string   `json:"token"`
+	Was      []string `json:"was"` // ids of the client's last connections
+}
+
+// start waits for the hello. c.mu is held.
+func (g *greeting) start(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.timer = time.AfterFunc(greetingTime, func() {
+		if g.hear() {
+			c.refuse(context.Background(), Errorf(CodeUnauthenticated, "no hello came in time"))
+		}
+	})
+}
+
+// hear reports whether the caller is the first to end the waiting.
+func (g *greeting) hear() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
+	first := !g.said
+	g.said = true
+	return first
+}
+
+func (g *greeting) stop() { g.hear() }
+
+// hello takes the first frame. A second one is an error.
+func (c *conn) hello(raw []byte) *Error {
+	var h hello
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return Errorf(CodeInvalidFrame, "the hello is not as it should be").Because(err)
+	}
+	if !c.greeting.hear() {
+		return Errorf(CodeInvalidFrame, "hello is for the first frame of a connection")
+	}
+	if h.Token != "" {
+		c.greeting.req.Token = h.Token
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != phaseGreeting {
+		return nil
+	}
+	c.phase, c.working = phaseConnecting, true
+	go c.work(true)
+	return nil
+}
+
+// greet authenticates the client and tells it that it is open. It reports
+// whether OnConnect comes next. In forms without a hello that is so.
+func (c *conn) greet() (ok bool) {
+	if c.greeting == nil {
+		return true
+	}
+	refusal := errInternal
+	defer func() {
+		if p := recover(); p != nil {
+			c.core.logger.Error("Authenticate panicked", "conn", c.id, "channel", c.def.name, "panic", p, "stack", string(debug.Stack()))
+		}
+		if !ok { // also where Authenticate has ended the goroutine
+			c.core.observer.OpenRefused(c.def.route, refusal)
+			c.refuse(context.Background(), refusal)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(&c.life, greetingTime)
+	defer cancel()
+	err := c.authenticate(ctx, &c.greeting.req)
+	c.greeting.req = OpenRequest{}
+	if err != nil {
+		refusal = asError(err, errInternal)
+		return false
+	}
+	l := &c.core.limits
+	_ = c.queue(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
+		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(),
+	})}})
+	c.greeted.set()
+	c.out.hold()
+	c.mu.Lock()
+	c.started = true
+	c.mu.Unlock()
+	if s := c.current.Load(); s != nil {
+		c.tellSession(s)
+	}
+	return true
+}
+
+// openedItem is the frame that says that OnConnect is over and has returned
+// nothing; nil in forms that have no such frame.
+func (c *conn) openedItem() *outItem {
+	if !c.form.Envelope() {
+		return nil
+	}
+	return &outItem{frame: Frame{Data: form.AppendOpened(nil)}}
+}
+
+// tellSession tells the client when its session ends.
+func (c *conn) tellSession(s *session) {
+	if !c.greeted.isSet() || s.id.Expires.IsZero() {
+		return
+	}
+	left := max(time.Until(s.id.Expires), 0)
+	_ = c.queue(outItem{frame: Frame{Data: form.AppendSession(nil, left.Milliseconds())}})
+}
+
+// awayFrame says that the connection ends.
+func awayFrame(end *Closing) Frame {
+	return Frame{Data: form.AppendAway(nil, uint16(end.Code), end.from.Milliseconds(), end.to.Milliseconds())}
+}
