@@ -37,10 +37,10 @@ func asking(t *testing.T, opts ...kanava.FuncOption) (*server, <-chan error) {
 func TestClientFunc_AnswersAndErrors(t *testing.T) {
 	srv, over := asking(t, kanava.Concurrent())
 	for answer, want := range map[string]string{
-		`{"re":1,"out":{"yes":true}}`:                          `{"re":7,"out":{"yes":true}}`,
-		`{"re":1,"out":{"yes":1}}`:                             `{"re":7,"err":{"code":"invalid_argument","message":"the client's answer is invalid","details":[{"pointer":"/yes",…}]}}`,
-		`{"re":1,"out":{"yes":true,"note":"too long"}}`:        `{"re":7,"err":{"code":"invalid_argument",…}}`,
-		`{"re":1}`:                                             `{"re":7,"err":{"code":"invalid_argument",…}}`,
+		`{"re":1,"out":{"yes":true}}`:                   `{"re":7,"out":{"yes":true}}`,
+		`{"re":1,"out":{"yes":1}}`:                      `{"re":7,"err":{"code":"invalid_argument","message":"the client's answer is invalid","details":[{"pointer":"/yes",…}]}}`,
+		`{"re":1,"out":{"yes":true,"note":"too long"}}`: `{"re":7,"err":{"code":"invalid_argument",…}}`,
+		`{"re":1}`: `{"re":7,"err":{"code":"invalid_argument",…}}`,
 		`{"re":1,"err":{"code":"not_found","message":"m"}}`:    `{"re":7,"err":{"code":"not_found","message":"m"}}`,
 		`{"re":1,"err":{"code":"x_mine","message":"m"}}`:       `{"re":7,"err":{"code":"x_mine","message":"m"}}`,
 		`{"re":1,"err":{"code":"internal","message":"m"}}`:     `{"re":7,"err":{"code":"aborted","message":"m"}}`,

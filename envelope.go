@@ -71,7 +71,7 @@ func (c *conn) receiveFrame(m message) (more bool) {
 		m.room.found = make([]jsonscan.Member, members)
 	}
 	m.room.found = m.room.found[:members]
-	kind, err := frameKind(&m, c.core.limits.Depth)
+	kind, err := frameKind(&m, jsonscan.Limits{Depth: c.core.limits.Depth + 1, Elements: c.core.limits.Elements + members})
 	if err != nil {
 		c.invalidFrame(&m, err)
 		return !c.full()
@@ -91,9 +91,9 @@ func (c *conn) receiveFrame(m message) (more bool) {
 const noKind = kinds
 
 // frameKind finds the members of a frame, its id, and the kind that it has.
-func frameKind(m *message, depth int) (kind int, _ *Error) {
+func frameKind(m *message, limits jsonscan.Limits) (kind int, _ *Error) {
 	found := m.room.found
-	is, err := jsonscan.Scan(m.data, frameMembers, found, depth+1)
+	is, err := jsonscan.Scan(m.data, frameMembers, found, limits)
 	if err != nil {
 		return 0, Errorf(CodeInvalidFrame, "%s", err.Error()).Because(err)
 	}

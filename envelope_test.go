@@ -158,7 +158,7 @@ func TestP10_Frames(t *testing.T) {
 		`{"dance":1,"id":9}`:                               `{"re":9,"err":{"code":"unimplemented",…}}`,
 		`{"ping":true,"id":9}`:                             `{"re":9}`,
 		`{"id":9007199254740991,"ping":null}`:              `{"re":9007199254740991}`,
-		` {"in":{"message":"a"}, "id":9,"d\u006f":"echo"}`: `{"re":9,"out":{"message":"a"}}`,
+		`{"in":{"message":"a"}, "id":9 ,"d\u006f":"echo"}`: `{"re":9,"out":{"message":"a"}}`,
 	} {
 		c := openV1(t, srv)
 		for _, quiet := range []string{``, `{}`, `{"dance":1}`, `{"ping":true}`, `{"cancel":77}`, `{"re":5,"out":1}`, `{"do":"echo","in":{"message":"x"}}`} {

@@ -47,7 +47,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, 
 	}
 	c := &conn{core: s, def: m.def, peer: peer, id: rand.Text(), opened: time.Now(), done: make(chan struct{})}
 	c.out.wake = peer.Wake
-	tooNew := false
+	var tooNew bool
 	c.form, c.subprotocol, tooNew = s.chooseForm(req.Subprotocols)
 	refusal := c.decodeOpening(ctx, m, req)
 	c.ch = m.def.newChannel(c)
