@@ -49,6 +49,7 @@ func (d *channelDecl) check(s *core) *channelDef {
 	def := &channelDef{channelDecl: d}
 	d.guarded(func() { def.send = outgoingChain(s.outgoing, d.outgoing) }, func(text string) { d.wrong("%s", text) })
 	d.checkRoute(def)
+	d.checkLimits(s)
 	d.checkDeclared(s)
 	def.onConnect = d.compile(s, d.connect, form.Route{}, "OnConnect")
 	def.onDisc = d.compile(s, d.disconnect, form.Route{}, "OnDisconnect")
@@ -79,6 +80,16 @@ func (d *channelDecl) checkRoute(def *channelDef) {
 		}
 	}
 	def.opening = plan
+}
+
+func (d *channelDecl) checkLimits(s *core) {
+	var err error
+	if d.limits, err = d.own.over(&s.limits); err != nil {
+		d.wrong("%v", err)
+	}
+	if d.own.Event != 0 {
+		d.wrong("Limits.Event is not a channel's: events belong to topics, so set it in the Options of the server or the hub")
+	}
 }
 
 func (d *channelDecl) checkRouters(s *core, def *channelDef) {
@@ -164,7 +175,7 @@ func (d *channelDecl) compile(s *core, f *fn, route form.Route, what string) *ac
 	}
 	a.timeout = f.opts.timeout
 	if a.timeout == 0 && !f.stream {
-		a.timeout = s.limits.CallTime
+		a.timeout = d.limits.CallTime
 	}
 	if len(s.middleware)+len(d.middleware)+len(f.opts.middleware) > 0 {
 		d.wrap(s, a, wrong)

@@ -36,7 +36,9 @@ type conn struct {
 	rate    bucket
 	own     atomic.Pointer[buckets] // of actions called while nobody had signed in; nil until needed
 	ofUser  atomic.Pointer[buckets] // of the user who has signed in; nil while nobody has
-	strikes int                     // messages refused for their rate in a row; of the goroutine that meters
+	strikes atomic.Int32            // what was refused for its rate in a row
+
+	addresses []address // guarded by core.mu: what it is counted by where Limits.AddressConns is set
 
 	current  atomic.Pointer[session] // nil while nobody has signed in
 	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
@@ -164,7 +166,11 @@ func (c *conn) start() {
 
 // receive takes a message; see Link.Receive.
 func (c *conn) receive(data []byte, binary bool) bool {
-	if len(data) == 0 && !binary || c.out.isClosed() {
+	if len(data) == 0 && !binary {
+		c.chargeNoise(1)
+		return !c.full()
+	}
+	if c.out.isClosed() {
 		return !c.full()
 	}
 	m := message{binary: binary}
@@ -197,7 +203,7 @@ func (c *conn) enqueue(m message) (more bool) {
 	}
 	if len(c.asks.open) > 0 && c.overfull() {
 		m.release()
-		c.sendError(form.Route{ID: m.id}, Errorf(CodeResourceExhausted, "too many calls are waiting: the limit is %d", c.core.limits.WaitingCalls))
+		c.sendError(form.Route{ID: m.id}, Errorf(CodeResourceExhausted, "too many calls are waiting: the limit is %d", c.def.limits.WaitingCalls))
 		return true
 	}
 	c.waiting.push(m)
@@ -226,7 +232,7 @@ func (c *conn) isFull() bool {
 }
 
 func (c *conn) overfull() bool {
-	l := &c.core.limits
+	l := &c.def.limits
 	return c.running-c.beside+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes
 }
 

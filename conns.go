@@ -109,6 +109,7 @@ func (s *core) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
+	s.leaveAddress(c)
 	if len(s.conns) == 0 && s.empty != nil {
 		select {
 		case <-s.empty:
@@ -121,6 +122,7 @@ func (s *core) remove(c *conn) {
 // user is what the server keeps of a user who has signed in somewhere.
 type user struct {
 	conns   map[*conn]struct{}
+	on      map[*channelDef]int // how many of conns are on each channel that has Limits.UserConns of its own
 	buckets buckets
 	leaving bool // a timer looks again when the buckets are full
 }
@@ -137,22 +139,40 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 	if to != "" {
 		u := s.users[to]
 		if u == nil {
-			u = &user{conns: make(map[*conn]struct{})}
+			u = &user{conns: make(map[*conn]struct{}), on: make(map[*channelDef]int)}
 			s.users[to] = u
 		}
-		if len(u.conns) >= s.limits.UserConns {
-			return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", s.limits.UserConns)
+		if err := u.room(s, c.def); err != nil {
+			return err
 		}
 		u.conns[c] = struct{}{}
+		if c.def.own.UserConns > 0 {
+			u.on[c.def]++
+		}
 		c.ofUser.Store(&u.buckets)
 	} else {
 		c.ofUser.Store(nil)
 	}
 	if u := s.users[from]; u != nil {
 		delete(u.conns, c)
+		if c.def.own.UserConns > 0 {
+			u.on[c.def]--
+		}
 		s.forget(from, u)
 	}
 	return nil
+}
+
+// room refuses a user who has too many connections, on the server or the
+// channel; s.mu is held.
+func (u *user) room(s *core, def *channelDef) error {
+	limit := s.limits.UserConns
+	if own := def.own.UserConns; own > 0 && u.on[def] >= own {
+		limit = own
+	} else if len(u.conns) < limit {
+		return nil
+	}
+	return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", limit)
 }
 
 // forget removes a user who has no connection, as soon as the user's buckets

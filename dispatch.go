@@ -24,7 +24,6 @@ func (c *conn) handle(m message) {
 			c.strike(err)
 			return
 		}
-		c.strikes = 0
 	}
 	a, route, err := c.route(&m)
 	if err == nil {
@@ -71,7 +70,7 @@ func (c *conn) route(m *message) (*action, form.Route, *Error) {
 		m.room.found = make([]jsonscan.Member, len(def.keys))
 	}
 	found := m.room.found[:len(def.keys)]
-	limits := jsonscan.Limits{Depth: c.core.limits.Depth, Elements: c.core.limits.Elements}
+	limits := jsonscan.Limits{Depth: c.def.limits.Depth, Elements: c.def.limits.Elements}
 	if _, err := jsonscan.Scan(m.data, def.keys, found, limits); err != nil {
 		return nil, form.Route{}, Errorf(CodeInvalidArgument, "%s", err.Error()).Because(err)
 	}
@@ -138,7 +137,7 @@ func (c *conn) permit(a *action) *Error {
 func (c *conn) besideRoom() *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if limit := c.core.limits.WaitingCalls; c.beside >= limit {
+	if limit := c.def.limits.WaitingCalls; c.beside >= limit {
 		return Errorf(CodeResourceExhausted, "too many calls are running: the limit is %d", limit)
 	}
 	return nil

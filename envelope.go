@@ -59,7 +59,6 @@ func (c *conn) receiveFrame(m message) (more bool) {
 		c.strike(err)
 		return !c.full()
 	}
-	c.strikes = 0
 	if m.binary {
 		if c.greeted.isSet() {
 			return c.enqueue(m)
@@ -71,7 +70,7 @@ func (c *conn) receiveFrame(m message) (more bool) {
 		m.room.found = make([]jsonscan.Member, members)
 	}
 	m.room.found = m.room.found[:members]
-	kind, err := frameKind(&m, jsonscan.Limits{Depth: c.core.limits.Depth + 1, Elements: c.core.limits.Elements + members})
+	kind, err := frameKind(&m, jsonscan.Limits{Depth: c.def.limits.Depth + 1, Elements: c.def.limits.Elements + members})
 	if err != nil {
 		c.invalidFrame(&m, err)
 		return !c.full()

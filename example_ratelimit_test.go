@@ -49,3 +49,21 @@ func ExampleRate() {
 	// "pong"
 	// {"error":{"code":"resource_exhausted","message":"too many messages: wait a little"
 }
+
+// A channel that takes uploads has limits of its own beside the server's.
+func ExampleLimits_ofAChannel() {
+	type Line = kanava.Channel[kanava.None, kanava.None]
+	size := kanava.Func(func(_ context.Context, _ *Line, in string) (int, error) { return len(in), nil })
+	srv := kanava.NewServer(kanava.Options[kanava.None]{})
+	srv.Wire(
+		kanava.Wiring[kanava.None, kanava.None]{Name: "chat", Route: "/chat", Public: true, OnMessage: size},
+		kanava.Wiring[kanava.None, kanava.None]{
+			Name: "upload", Route: "/upload", Public: true, OnMessage: size,
+			Limits: kanava.Limits{Message: 1 << 20, Rate: kanava.Rate{PerSecond: 5, Burst: 10}},
+		},
+	)
+	client := connect(srv, "/upload")
+	defer client.leave()
+	fmt.Println(client.ask(`"` + strings.Repeat("x", 500_000) + `"`))
+	// Output: 500000
+}

@@ -16,10 +16,6 @@ import (
 // that comes after the route, the origin and the limits is told by frames,
 // because browsers cannot read a refused handshake.
 
-// greetingTime bounds how long a client may take to say hello, and how long
-// its authentication may take.
-const greetingTime = 15 * time.Second
-
 // greeting is what is kept until the client has said hello.
 type greeting struct {
 	req OpenRequest
@@ -40,7 +36,7 @@ type hello struct {
 func (g *greeting) start(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.timer = time.AfterFunc(greetingTime, func() {
+	g.timer = time.AfterFunc(c.def.limits.OpenTime, func() {
 		if g.hear() {
 			c.refuse(context.Background(), Errorf(CodeUnauthenticated, "no hello came in time"))
 		}
@@ -100,15 +96,15 @@ func (c *conn) greet() (ok bool) {
 			c.refuse(context.Background(), refusal)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(&c.life, greetingTime)
+	ctx, cancel := context.WithTimeout(&c.life, c.def.limits.OpenTime)
 	defer cancel()
 	err := c.authenticate(ctx, &c.greeting.req)
 	c.greeting.req = OpenRequest{}
 	if err != nil {
-		refusal = asError(err, errInternal)
+		refusal = openError(ctx, err)
 		return false
 	}
-	l := &c.core.limits
+	l := &c.def.limits
 	_ = c.queue(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
 		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(),
 	})}})

@@ -3,6 +3,7 @@ package kanava
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 // authentication, in this order.
 
 // open implements Dispatcher.Open.
-func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, err error) {
+func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Link, err error) {
 	var route string
 	defer func() {
 		if p := recover(); p != nil {
@@ -28,7 +29,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, 
 			err = errInternal
 		}
 		if err != nil {
-			e := asError(err, errInternal)
+			e := openError(ctx, err)
 			s.observer.OpenRefused(route, e)
 			s.logger.Debug("connection refused", "route", route, "error", e)
 			err = e
@@ -47,6 +48,16 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, 
 	}
 	c := &conn{core: s, def: m.def, peer: peer, id: rand.Text(), opened: time.Now(), done: make(chan struct{})}
 	c.out.wake = peer.Wake
+	if e := s.enterAddress(c, req.RemoteAddr); e != nil {
+		return nil, e
+	}
+	defer func() {
+		if link == nil {
+			s.remove(c)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, m.def.limits.OpenTime)
+	defer cancel()
 	var tooNew bool
 	c.form, c.subprotocol, tooNew = s.chooseForm(req.Subprotocols)
 	refusal := c.decodeOpening(ctx, m, req)
@@ -65,17 +76,29 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (_ *Link, 
 		c.endSession()
 		return nil, e
 	}
+	c.watchSignIn()
 	s.observer.ConnOpened(ConnInfo{c.id, m.def.name})
 	switch { // a browser can only be told by frames and a close code
 	case tooNew:
 		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
 	case refusal != nil:
-		e := asError(refusal, errInternal)
+		e := openError(ctx, refusal)
 		s.observer.OpenRefused(route, e)
 		c.refuse(ctx, e)
 	}
 	return &Link{c}, nil
 }
+
+// openError is what a client is told whose connection could not be opened
+// because of err. The deadline of ctx is Limits.OpenTime.
+func openError(ctx context.Context, err error) *Error {
+	if tooLate(ctx) {
+		return asError(err, Errorf(CodeDeadlineExceeded, "opening the connection took too long"))
+	}
+	return asError(err, errInternal)
+}
+
+func tooLate(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 
 func (c *conn) decodeOpening(ctx context.Context, m *routeMatch, req *OpenRequest) error {
 	c.opening = c.def.newOpening()
@@ -102,6 +125,9 @@ func (c *conn) authenticate(ctx context.Context, req *OpenRequest) error {
 	}
 	value, err := c.core.authenticate(ctx, req)
 	if err != nil {
+		if tooLate(ctx) {
+			return err
+		}
 		return asError(err, Errorf(CodeUnauthenticated, "authentication failed"))
 	}
 	if value == nil {

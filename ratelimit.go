@@ -40,8 +40,8 @@ type bucket struct {
 // errorCost is what a message costs that is answered with an error.
 const errorCost = 5
 
-// maxStrikes is how many messages in a row may be refused before the
-// connection is closed.
+// maxStrikes is how many times in a row a connection may be over its rate
+// before it is closed.
 const maxStrikes = 10
 
 // take takes one token, or tells how long it takes until there is one.
@@ -90,20 +90,20 @@ func RateLimit(r Rate) FuncOption { return func(o *funcOptions) { o.rate = r } }
 type buckets struct {
 	all bucket
 
-	mu     sync.Mutex
-	action map[*action]*bucket // guarded by mu: of actions with a RateLimit
+	mu  sync.Mutex
+	own map[any]*bucket // guarded by mu: of each *action with a RateLimit, and *channelDef with a UserRate
 }
 
-func (b *buckets) of(a *action) *bucket {
+func (b *buckets) of(what any) *bucket {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.action == nil {
-		b.action = make(map[*action]*bucket)
+	if b.own == nil {
+		b.own = make(map[any]*bucket)
 	}
-	x := b.action[a]
+	x := b.own[what]
 	if x == nil {
 		x = &bucket{}
-		b.action[a] = x
+		b.own[what] = x
 	}
 	return x
 }
@@ -114,7 +114,7 @@ func (b *buckets) fullAt() time.Time {
 	at := b.all.fullAt()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, x := range b.action {
+	for _, x := range b.own {
 		if t := x.fullAt(); t.After(at) {
 			at = t
 		}
@@ -131,12 +131,38 @@ func (b *bucket) fullAt() time.Time {
 // meter charges a message before anything is done for it: to the connection
 // and to its user.
 func (c *conn) meter() *Error {
-	now, l := time.Now(), &c.core.limits
-	wait := c.rate.take(l.Rate, now)
+	now := time.Now()
+	wait := c.rate.take(c.def.limits.Rate, now)
 	if b := c.ofUser.Load(); b != nil && wait == 0 {
-		wait = b.all.take(l.UserRate, now)
+		wait = b.all.take(c.core.limits.UserRate, now)
+		if own := c.def.own.UserRate; own != (Rate{}) && wait == 0 {
+			wait = b.of(c.def).take(own, now)
+		}
+	}
+	if wait == 0 && c.strikes.Load() != 0 {
+		c.strikes.Store(0)
 	}
 	return tooFast(wait)
+}
+
+// chargeNoise charges what is no message, and so is not answered; see
+// Link.Charge.
+func (c *conn) chargeNoise(n int) {
+	for now := time.Now(); n > 0; n-- {
+		if err := tooFast(c.rate.take(c.def.limits.Rate, now)); err != nil {
+			c.strike(err)
+		} else {
+			c.strikes.Store(0)
+		}
+	}
+}
+
+// strike counts what was refused for its rate; one too many in a row closes
+// the connection.
+func (c *conn) strike(e *Error) {
+	if c.strikes.Add(1) >= maxStrikes {
+		c.closeWith(&c.life, closingFor(e))
+	}
 }
 
 // meterAction charges a call to its function's RateLimit.
@@ -154,7 +180,7 @@ func (c *conn) meterAction(a *action) *Error {
 
 // chargeError makes a message that was answered with an error dearer than one
 // that was not.
-func (c *conn) chargeError() { c.rate.charge(c.core.limits.Rate, errorCost-1, time.Now()) }
+func (c *conn) chargeError() { c.rate.charge(c.def.limits.Rate, errorCost-1, time.Now()) }
 
 func tooFast(wait time.Duration) *Error {
 	if wait == 0 {
@@ -163,14 +189,4 @@ func tooFast(wait time.Duration) *Error {
 	e := Errorf(CodeResourceExhausted, "too many messages: wait a little")
 	e.RetryAfter = max(wait, time.Millisecond)
 	return e
-}
-
-// strike counts a message refused for its rate; one too many in a row closes
-// the connection.
-func (c *conn) strike(e *Error) {
-	c.strikes++
-	if c.strikes < maxStrikes {
-		return
-	}
-	c.closeWith(&c.life, closingFor(e))
 }

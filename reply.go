@@ -205,9 +205,9 @@ func (c *conn) queue(it outItem) error {
 
 func (c *conn) queueLimit() int {
 	if c.def.public || c.current.Load() != nil {
-		return c.core.limits.Queue
+		return c.def.limits.Queue
 	}
-	return c.core.limits.QueueNoUser
+	return c.def.limits.QueueNoUser
 }
 
 // push sends a value outside of any call, under the name of a Push or none. The

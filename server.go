@@ -57,7 +57,8 @@ type Options[Session any] struct {
 	// each change that breaks older ones; default 1.
 	Level int
 
-	// Limits bounds what one client can take; its zero value is the default.
+	// Limits bounds what one client can take; its zero value is the default. A
+	// Wiring can have others.
 	Limits Limits
 
 	// DrainSpread is the time over which clients of a server that shuts down
@@ -96,6 +97,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		mux:             http.NewServeMux(),
 		conns:           make(map[string]*conn),
 		users:           make(map[string]*user),
+		addresses:       make(map[address]int),
 	}
 	if err := s.configure(opts.Limits, opts.Origins); err != nil {
 		panic(fmt.Sprintf("kanava: NewServer at %s: %v", callerPlace(0), err))
@@ -141,7 +143,7 @@ func (s *core) configure(limits Limits, origins []string) (err error) {
 	case s.level < 0:
 		return errors.New("option Level is negative")
 	}
-	if s.limits, err = limits.withDefaults(); err != nil {
+	if s.limits, err = limits.over(&defaultLimits); err != nil {
 		return err
 	}
 	s.origins, err = parseOrigins(origins)
@@ -154,7 +156,7 @@ func (s *Server[Session]) EventHub() *EventHub { return s.c.hub }
 // Conns returns the server's connections.
 func (s *Server[Session]) Conns() *Conns { return &Conns{s.c} }
 
-// Limits implements [Dispatcher].
+// Limits returns the limits of the server. Those of a channel are its Wiring's.
 func (s *Server[Session]) Limits() Limits { return s.c.limits }
 
 // Open implements [Dispatcher].
@@ -210,11 +212,12 @@ type core struct {
 	defs     []*channelDef  // guarded by wiringMu
 	mux      *http.ServeMux // guarded by wiringMu: finds channels by path
 
-	mu       sync.Mutex
-	conns    map[string]*conn // guarded by mu
-	users    map[string]*user // guarded by mu: by user id, of live sessions
-	draining bool             // guarded by mu
-	empty    chan struct{}    // guarded by mu: closed when the last of conns has gone; nil if nobody waits
+	mu        sync.Mutex
+	conns     map[string]*conn // guarded by mu
+	users     map[string]*user // guarded by mu: by user id, of live sessions
+	addresses map[address]int  // guarded by mu: connections, where Limits.AddressConns bounds them
+	draining  bool             // guarded by mu
+	empty     chan struct{}    // guarded by mu: closed when the last of conns has gone; nil if nobody waits
 }
 
 // wire checks a channel and adds it.

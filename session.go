@@ -95,7 +95,7 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 		return ""
 	})
 	c.current.Store(next)
-	c.watchExpiry(next)
+	c.watchSession(next)
 	c.tellSession(next)
 	if changed {
 		c.abortOthers(callOf(ctx))
@@ -136,7 +136,7 @@ func (c *conn) clearSession(ctx context.Context) error {
 		return ""
 	})
 	c.current.Store(nil)
-	c.watchExpiry(nil)
+	c.watchSession(nil)
 	_ = c.core.indexUser(c, former, nil) // leaving is never refused
 	c.abortOthers(callOf(ctx))
 	return nil
@@ -155,14 +155,21 @@ func (c *conn) abortOthers(but *call) {
 	}
 }
 
-// watchExpiry closes the connection some time after s has expired; c.sessions
-// is held.
-func (c *conn) watchExpiry(s *session) {
-	if c.expiry != nil {
-		c.expiry.Stop()
-		c.expiry = nil
+// expiryWarning is how long before the end of a session the client is told.
+const expiryWarning = time.Minute
+
+// watchSession closes the connection some time after s has expired or, where s
+// is nil and the channel wants a session, if none comes in time; c.sessions is
+// held.
+func (c *conn) watchSession(s *session) {
+	c.unwatchSession()
+	if s == nil {
+		if within := c.def.limits.AuthWithin; within > 0 && !c.def.public {
+			c.closeIfStill(s, within, CloseUnauthenticated.String())
+		}
+		return
 	}
-	if s == nil || s.id.Expires.IsZero() {
+	if s.id.Expires.IsZero() {
 		return
 	}
 	if before := time.Until(s.id.Expires) - expiryWarning; before > 0 && c.form.Envelope() {
@@ -179,17 +186,34 @@ func (c *conn) watchExpiry(s *session) {
 	c.expireLater(s)
 }
 
-// expiryWarning is how long before the end of a session the client is told.
-const expiryWarning = time.Minute
-
-// expireLater sets the timer that closes the connection; c.sessions is held.
 func (c *conn) expireLater(s *session) {
-	wait := time.Until(s.id.Expires) + c.core.limits.ExpiryGrace
+	c.closeIfStill(s, time.Until(s.id.Expires)+c.def.limits.ExpiryGrace, "session_expired")
+}
+
+// closeIfStill closes the connection if it has the session s still after wait;
+// c.sessions is held.
+func (c *conn) closeIfStill(s *session, wait time.Duration, reason string) {
 	c.expiry = time.AfterFunc(wait, func() {
 		if c.current.Load() == s {
-			_ = c.close(context.Background(), CloseUnauthenticated, "session_expired")
+			_ = c.close(context.Background(), CloseUnauthenticated, reason)
 		}
 	})
+}
+
+func (c *conn) unwatchSession() {
+	if c.expiry != nil {
+		c.expiry.Stop()
+		c.expiry = nil
+	}
+}
+
+// watchSignIn is watchSession for a connection that has just been opened.
+func (c *conn) watchSignIn() {
+	c.sessions.Lock()
+	defer c.sessions.Unlock()
+	if c.current.Load() == nil {
+		c.watchSession(nil)
+	}
 }
 
 // endSession forgets timers and the user's place when the connection ends. The
@@ -197,6 +221,6 @@ func (c *conn) expireLater(s *session) {
 func (c *conn) endSession() {
 	c.sessions.Lock()
 	defer c.sessions.Unlock()
-	c.watchExpiry(nil)
+	c.unwatchSession()
 	_ = c.core.indexUser(c, c.current.Load(), nil)
 }

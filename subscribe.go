@@ -39,8 +39,8 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 		return ErrClosed
 	case c.subs[at] != nil:
 		return nil
-	case len(c.subs) >= c.core.limits.Subscriptions:
-		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.core.limits.Subscriptions)
+	case len(c.subs) >= c.def.limits.Subscriptions:
+		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.def.limits.Subscriptions)
 	}
 	if c.subs == nil {
 		c.subs = make(map[hubTopic]*subscription)

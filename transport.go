@@ -3,7 +3,6 @@ package kanava
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -58,16 +57,18 @@ type Dispatcher interface {
 	// decodes and validates the opening data, and authenticates. An error is
 	// always an *Error with a text for the client; nothing has to be undone
 	// then. It may call the program's own functions, and so may block; ctx
-	// ends them. The context is not kept. A client of kanava.v1 can be told of
-	// most refusals only after it is connected, by frames of that form.
+	// ends them, as does Limits.OpenTime. The context is not kept. A client of
+	// kanava.v1 can be told of most refusals only after it is connected, by
+	// frames of that form.
 	Open(ctx context.Context, req *OpenRequest, peer Peer) (*Link, error)
-
-	// Limits returns the limits that transports enforce.
-	Limits() Limits
 }
 
-// Limits bounds what one client can take. The zero value of each field stands
-// for the default in its comment; a negative value is refused by NewServer.
+// Limits bounds what one client can take. In [Options] the zero value of each
+// field stands for the default in its comment. A [Wiring] has Limits of its
+// own, in which it stands for what the server has; what there counts over the
+// whole server, whatever the channel, is marked: a channel's own value counts
+// on that channel alone and holds besides the server's. A negative value is
+// refused when the server is made, or the channel wired.
 type Limits struct {
 	Message       int           // bytes of one message from a client; default 64 KiB
 	Depth         int           // nesting of objects and arrays in a message; default 64
@@ -77,51 +78,89 @@ type Limits struct {
 	Subscriptions int           // topics of one connection; default 128
 	Queue         int           // bytes that wait to be written to one connection; default 1 MiB
 	QueueNoUser   int           // the same while the connection has no session and the channel is not Public; default 64 KiB
-	Event         int           // bytes of one published event; default 64 KiB
-	UserConns     int           // connections of one user on this server; default 64
-	Rate          Rate          // messages of one connection, bad ones included; one answered with an error costs 5; default 200 a second, 1,000 at once
-	UserRate      Rate          // messages of one user over all connections to this server; default Unlimited
+	Event         int           // bytes of one published event; default 64 KiB; not for a channel: topics belong to none
+	UserConns     int           // connections of one user; counts over the server; default 64
+	AddressConns  int           // connections from one IPv4 address, or one /64 network of IPv6, by OpenRequest.RemoteAddr; counts over the server; default no limit
+	Rate          Rate          // messages of one connection, bad ones and control frames included; one answered with an error costs 5; default 200 a second, 1,000 at once
+	UserRate      Rate          // messages of one user over all connections; counts over the server; default Unlimited
+	OpenTime      time.Duration // what Open may take, with Authenticate, and as long to take the answer; default 15 s
+	AuthWithin    time.Duration // time without a session on a channel that is not Public, then CloseUnauthenticated; default no limit
 	CallTime      time.Duration // context of a function that is not a stream; default 30 s
 	ExpiryGrace   time.Duration // from the expiry of a session to the close; default 25 s
 }
 
-// withDefaults fills in what is zero, and says which limit is wrong.
-func (l Limits) withDefaults() (Limits, error) {
+// defaultLimits are those of a server whose Options say nothing.
+var defaultLimits = Limits{
+	Message:       64 << 10,
+	Depth:         64,
+	Elements:      16 << 10,
+	WaitingCalls:  32,
+	WaitingBytes:  256 << 10,
+	Subscriptions: 128,
+	Queue:         1 << 20,
+	QueueNoUser:   64 << 10,
+	Event:         64 << 10,
+	UserConns:     64,
+	Rate:          Rate{PerSecond: 200, Burst: 1000},
+	UserRate:      Unlimited,
+	OpenTime:      15 * time.Second,
+	CallTime:      30 * time.Second,
+	ExpiryGrace:   25 * time.Second,
+}
+
+// over returns l with what is zero taken from base, and says which limit is
+// wrong.
+func (l Limits) over(base *Limits) (Limits, error) {
 	for _, x := range []struct {
 		name string
 		n    *int
-		def  int
+		base int
 	}{
-		{"Message", &l.Message, 64 << 10},
-		{"Depth", &l.Depth, 64},
-		{"Elements", &l.Elements, 16 << 10},
-		{"WaitingCalls", &l.WaitingCalls, 32},
-		{"WaitingBytes", &l.WaitingBytes, 256 << 10},
-		{"Subscriptions", &l.Subscriptions, 128},
-		{"Queue", &l.Queue, 1 << 20},
-		{"QueueNoUser", &l.QueueNoUser, 64 << 10},
-		{"Event", &l.Event, 64 << 10},
-		{"UserConns", &l.UserConns, 64},
+		{"Message", &l.Message, base.Message},
+		{"Depth", &l.Depth, base.Depth},
+		{"Elements", &l.Elements, base.Elements},
+		{"WaitingCalls", &l.WaitingCalls, base.WaitingCalls},
+		{"WaitingBytes", &l.WaitingBytes, base.WaitingBytes},
+		{"Subscriptions", &l.Subscriptions, base.Subscriptions},
+		{"Queue", &l.Queue, base.Queue},
+		{"QueueNoUser", &l.QueueNoUser, base.QueueNoUser},
+		{"Event", &l.Event, base.Event},
+		{"UserConns", &l.UserConns, base.UserConns},
+		{"AddressConns", &l.AddressConns, base.AddressConns},
 	} {
 		if *x.n < 0 {
-			return l, fmt.Errorf("option Limits.%s is negative", x.name)
+			return l, fmt.Errorf("field Limits.%s is negative", x.name)
 		}
-		*x.n = cmp.Or(*x.n, x.def)
+		*x.n = cmp.Or(*x.n, x.base)
 	}
-	switch {
-	case l.CallTime < 0:
-		return l, errors.New("option Limits.CallTime is negative")
-	case l.ExpiryGrace < 0:
-		return l, errors.New("option Limits.ExpiryGrace is negative")
-	case !l.Rate.valid():
-		return l, errors.New("option Limits.Rate needs a positive PerSecond and Burst")
-	case !l.UserRate.valid():
-		return l, errors.New("option Limits.UserRate needs a positive PerSecond and Burst")
+	for _, x := range []struct {
+		name string
+		t    *time.Duration
+		base time.Duration
+	}{
+		{"OpenTime", &l.OpenTime, base.OpenTime},
+		{"AuthWithin", &l.AuthWithin, base.AuthWithin},
+		{"CallTime", &l.CallTime, base.CallTime},
+		{"ExpiryGrace", &l.ExpiryGrace, base.ExpiryGrace},
+	} {
+		if *x.t < 0 {
+			return l, fmt.Errorf("field Limits.%s is negative", x.name)
+		}
+		*x.t = cmp.Or(*x.t, x.base)
 	}
-	l.CallTime = cmp.Or(l.CallTime, 30*time.Second)
-	l.ExpiryGrace = cmp.Or(l.ExpiryGrace, 25*time.Second)
-	l.Rate = cmp.Or(l.Rate, Rate{PerSecond: 200, Burst: 1000})
-	l.UserRate = cmp.Or(l.UserRate, Unlimited)
+	for _, x := range []struct {
+		name string
+		r    *Rate
+		base Rate
+	}{
+		{"Rate", &l.Rate, base.Rate},
+		{"UserRate", &l.UserRate, base.UserRate},
+	} {
+		if !x.r.valid() {
+			return l, fmt.Errorf("field Limits.%s needs a positive PerSecond and Burst", x.name)
+		}
+		*x.r = cmp.Or(*x.r, x.base)
+	}
 	return l, nil
 }
 
@@ -135,6 +174,10 @@ func (l *Link) ID() string { return l.c.id }
 
 // Subprotocol returns the subprotocol to tell the client, or "" for none.
 func (l *Link) Subprotocol() string { return l.c.subprotocol }
+
+// Limits returns the limits of the channel, without zero values where there is
+// a default. Message and OpenTime are the transport's to enforce.
+func (l *Link) Limits() Limits { return l.c.def.limits }
 
 // KeepAlive returns the text message that the transport sends as a sign of
 // life, at the latest when nothing was sent to the client or has come from it
@@ -160,6 +203,12 @@ func (l *Link) Start() { l.c.start() }
 // full: the transport stops reading until Wake and until then it must not
 // blame the client for silence.
 func (l *Link) Receive(data []byte, binary bool) (more bool) { return l.c.receive(data, binary) }
+
+// Charge takes from the rate of the connection what n messages cost, for what
+// a client can send without end and Receive does not see: control frames, and
+// small parts of a message. It closes the connection of a client that goes on
+// and on over its rate. It belongs to the goroutine that calls Receive.
+func (l *Link) Charge(n int) { l.c.chargeNoise(n) }
 
 // Full reports whether the transport has to go on waiting after Receive
 // returned false. If so, Wake comes when that has changed.

@@ -41,6 +41,10 @@ type Wiring[Open, Session any] struct {
 	// Declares lists the topics and pushes of the channel's clients.
 	Declares []Declared
 
+	// Limits are those of the channel, where they differ from the server's: a
+	// zero field is what the server has.
+	Limits Limits
+
 	// Public lets connections without a session call the channel's functions
 	// and receive events. A function's own option always wins.
 	Public bool
@@ -83,6 +87,7 @@ type channelDecl struct {
 	middleware                           []Middleware
 	outgoing                             []Outgoing
 	declares                             []Declared
+	own, limits                          Limits // as declared, and in force once checked
 	public                               bool
 	tags                                 []string
 	where                                place
@@ -99,7 +104,7 @@ func (w Wiring[Open, Session]) define(Session) *channelDecl {
 		message: w.OnMessage.f, binary: w.OnBinary.f,
 		routers:    w.Messages.routers,
 		middleware: w.Middleware, outgoing: w.Outgoing,
-		declares: w.Declares, public: w.Public, tags: w.Tags,
+		declares: w.Declares, own: w.Limits, public: w.Public, tags: w.Tags,
 	}
 	if w.Admit != nil {
 		d.admit = func(ctx context.Context, open, session any) error {

@@ -181,6 +181,15 @@ func TestWrongWiring(t *testing.T) {
 		}, []string{"NewServer at wiring_test.go:", "session.cache"}},
 		{"negative limit", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Depth: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Depth is negative"}},
 		{"negative limit of values", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Elements: -1}}) }, []string{"NewServer at wiring_test.go:", "Limits.Elements is negative"}},
+		{"negative limit of a channel", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Limits: kanava.Limits{OpenTime: -1}})
+		}, []string{`channel "a" at wiring_test.go:`, "Limits.OpenTime is negative"}},
+		{"rate of a channel without a burst", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Limits: kanava.Limits{UserRate: kanava.Rate{PerSecond: 1}}})
+		}, []string{`channel "a" at wiring_test.go:`, "Limits.UserRate needs a positive"}},
+		{"events of a channel", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Limits: kanava.Limits{Event: 1}})
+		}, []string{`channel "a" at wiring_test.go:`, "Limits.Event is not a channel's"}},
 		{"bad origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"example.com"}}) }, []string{"https://app.example.com"}},
 		{"bad enum", func(*server) { kanava.Enum[Role]() }, []string{"Enum at wiring_test.go:", "Role: there are no values"}},
 		{"enum declared twice", func(*server) { kanava.Enum(RoleAdmin) }, []string{"Enum at wiring_test.go:", "Role: the type is already declared at example_enum_test.go:"}},

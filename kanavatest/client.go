@@ -73,12 +73,12 @@ func DialRequest(tb testing.TB, d kanava.Dispatcher, req *kanava.OpenRequest) (*
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	c := &Client{tb: tb, wake: make(chan struct{}, 1), limit: d.Limits().Message, news: make(chan struct{})}
+	c := &Client{tb: tb, wake: make(chan struct{}, 1), news: make(chan struct{})}
 	link, err := d.Open(context.Background(), req, c)
 	if err != nil {
 		return nil, err
 	}
-	c.link = link
+	c.link, c.limit = link, link.Limits().Message
 	link.Start()
 	go c.read()
 	target := req.URL.String()

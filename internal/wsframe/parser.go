@@ -40,6 +40,7 @@ type Parser struct {
 	control *buffer // what has arrived of the control frame
 	checked int     // bytes at the front of message that are known to be UTF-8
 	left    int     // payload bytes of the frame that have not arrived
+	crumbs  int     // what Crumbs returns
 	err     error   // the broken rule; nothing is parsed after it
 
 	header  [ws.MaxHeaderSize]byte // an incomplete header
@@ -98,6 +99,19 @@ func (p *Parser) Next(data []byte) (m Message, rest []byte, err error) {
 	return Message{}, nil, p.err
 }
 
+// smallPart is what a part of a message has at least, unless it is the last, to
+// be worth its frame.
+const smallPart = 512
+
+// Crumbs returns how many frames have come, since it was called last, that cost
+// work and bring little: pings, pongs, and small parts of a message that are
+// not its last. A peer can send them without end.
+func (p *Parser) Crumbs() int {
+	n := p.crumbs
+	p.crumbs = 0
+	return n
+}
+
 // Release lets go of the buffer of the last message. Next does so too: it is
 // for a caller that goes on later.
 func (p *Parser) Release() {
@@ -142,6 +156,9 @@ func (p *Parser) readHeader(data []byte) (rest []byte) {
 	p.op, p.fin, p.mask, p.left = h.OpCode, h.Fin, h.Mask, int(h.Length)
 	if p.op == ws.OpText || p.op == ws.OpBinary {
 		p.kind = p.op
+	}
+	if p.op == ws.OpPing || p.op == ws.OpPong || !p.fin && p.left < smallPart {
+		p.crumbs++
 	}
 	return data[size-had:]
 }

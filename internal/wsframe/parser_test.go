@@ -263,3 +263,32 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+func TestCrumbs(t *testing.T) {
+	part := strings.Repeat("x", smallPart)
+	tests := []struct {
+		proves, in string
+		want       int
+	}{
+		{"whole messages cost their own price, however small", frame(true, ws.OpText, "") + frame(true, ws.OpBinary, "x"), 0},
+		{"pings and pongs count", frame(true, ws.OpPing, "x") + frame(true, ws.OpPong, "") + frame(true, ws.OpPong, ""), 3},
+		{"small parts count, but not the last", frame(false, ws.OpText, "") + frame(false, 0, "") + frame(false, 0, part[1:]) + frame(true, 0, "x"), 3},
+		{"large parts are free", frame(false, ws.OpText, part) + frame(false, 0, part) + frame(true, 0, ""), 0},
+		{"they count before their payload has come", frame(false, ws.OpText, "xx")[:7], 1},
+		{"a close frame is the last thing", frame(true, ws.OpPing, "") + frame(true, ws.OpClose, ""), 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.proves, func(t *testing.T) {
+			for _, splits := range [][]int{nil, every(1, len(tt.in))} {
+				p := NewParser(Server, 10_000)
+				parse(&p, []byte(tt.in), splits...)
+				if got := p.Crumbs(); got != tt.want {
+					t.Errorf("split at %v: %d, want %d", splits, got, tt.want)
+				}
+				if again := p.Crumbs(); again != 0 {
+					t.Errorf("asked again: %d", again)
+				}
+			}
+		})
+	}
+}

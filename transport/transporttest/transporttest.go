@@ -136,6 +136,8 @@ var behaviours = []struct {
 	{"§5 shutdown lets functions finish and tells clients to come back", testDrain},
 	{"§5 shutdown does not wait longer than it may", testCut},
 	{"§9 connections of one user are bounded", testUserConns},
+	{"§9 connections from one address are bounded", testAddressConns},
+	{"§9 a channel has limits of its own", testChannelLimits},
 }
 
 // none is short for the opening data and the session of channels that have

@@ -19,7 +19,9 @@ const closeTime = 5 * time.Second
 
 // link is what a connection uses of its *kanava.Link.
 type link interface {
+	Limits() kanava.Limits
 	Start()
+	Charge(n int)
 	Receive(data []byte, binary bool) (more bool)
 	Full() bool
 	Take(batch []kanava.Frame, maxBytes int) ([]kanava.Frame, *kanava.Closing)
@@ -84,7 +86,7 @@ const (
 )
 
 func newConn(h *handler) *conn {
-	c := &conn{h: h, parser: wsframe.NewParser(wsframe.Server, h.limit)}
+	c := &conn{h: h}
 	c.writing.Store(running) // until begin: what is waken earlier is written then
 	return c
 }
@@ -92,6 +94,7 @@ func newConn(h *handler) *conn {
 // begin starts an opened connection. rest is what the client has sent already.
 func (c *conn) begin(nc net.Conn, l link, rest []byte) {
 	c.nc, c.link = nc, l
+	c.parser = wsframe.NewParser(wsframe.Server, l.Limits().Message)
 	c.born, c.alive = time.Now(), l.KeepAlive()
 	c.mu.Lock()
 	c.pinged = -1

@@ -17,9 +17,6 @@ import (
 // which cannot set header fields (docs/protocol.md P1).
 const bearerPrefix = "kanava.bearer."
 
-// handshakeTime is how long the client may take to accept the response.
-const handshakeTime = 10 * time.Second
-
 // ServeHTTP is the server's side of the opening handshake (RFC 6455 section
 // 4.2).
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -33,6 +30,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req, bad = openRequest(r)
 	}
 	if bad != nil {
+		if r.ContentLength != 0 { // net/http would read the body first, however slowly it comes
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		}
 		bad.write(w)
 		return
 	}
@@ -57,7 +57,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = nc.SetDeadline(time.Time{}) // of the http.Server; a broken socket shows at the next write
-	_ = nc.SetWriteDeadline(time.Now().Add(handshakeTime))
+	_ = nc.SetWriteDeadline(time.Now().Add(l.Limits().OpenTime))
 	if _, err := nc.Write(switching(w.Header(), accept, l.Subprotocol())); err != nil {
 		_ = nc.Close()
 		return

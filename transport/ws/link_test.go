@@ -28,10 +28,19 @@ type fakeLink struct {
 	full    bool
 	closing *kanava.Closing
 	takes   int // batches that were taken
+	charged int
 	ended   chan kanava.Closing
 }
 
+func (l *fakeLink) Limits() kanava.Limits { return kanava.Limits{Message: 64 << 10} }
+
 func (l *fakeLink) Start() {}
+
+func (l *fakeLink) Charge(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.charged += n
+}
 
 func (l *fakeLink) Receive(data []byte, binary bool) bool {
 	if l.receive != nil {
@@ -134,7 +143,7 @@ func textFrame(s string) kanava.Frame { return kanava.Frame{Data: []byte(s)} }
 // newLink returns a connection that is not begun, with its link.
 func newLink(o Options) *fakeLink {
 	l := &fakeLink{ended: make(chan kanava.Closing, 2)}
-	l.peer = newConn(&handler{limit: 64 << 10, o: o.withDefaults()})
+	l.peer = newConn(&handler{o: o.withDefaults()})
 	return l
 }
 

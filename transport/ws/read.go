@@ -59,6 +59,9 @@ func (c *conn) arrived(data []byte) (more bool) {
 	}
 	for !c.deaf {
 		m, rest, err := c.parser.Next(data)
+		if n := c.parser.Crumbs(); n > 0 && c.phase.Load() == open {
+			c.link.Charge(n)
+		}
 		if err != nil {
 			c.deaf = true
 			c.leaveWith(fault(err), endOfStream)

@@ -63,15 +63,10 @@ func Handler(d kanava.Dispatcher, o Options) http.Handler {
 		panic("ws: Handler has no Dispatcher")
 	}
 	kanava.Attach(d)
-	limit := d.Limits().Message
-	if limit == 0 {
-		limit = 64 << 10
-	}
-	return &handler{d: d, limit: limit, o: o.withDefaults()}
+	return &handler{d: d, o: o.withDefaults()}
 }
 
 type handler struct {
-	d     kanava.Dispatcher
-	limit int // bytes of a message
-	o     Options
+	d kanava.Dispatcher
+	o Options
 }
