@@ -91,7 +91,7 @@ func (f *ClientFunc[In, Out]) declared() declaration {
 	if f == nil || f.name == "" {
 		return declaration{what: "client function", zero: true}
 	}
-	return declaration{what: "client function", name: f.name}
+	return declaration{what: "client function", name: f.name, model: f.in, answer: f.out}
 }
 
 // asks is the calls of a client's functions that it has not answered; guarded

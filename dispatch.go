@@ -171,7 +171,11 @@ func (x *call) run() {
 		x.answer(out, err)
 	}()
 	x.observe()
-	out, err = x.invoke()
+	if x.hasKey() {
+		out, err = x.once()
+	} else {
+		out, err = x.invoke()
+	}
 }
 
 func (x *call) panicked(p any) error {

@@ -127,7 +127,7 @@ func frameKind(m *message, limits jsonscan.Limits) (kind int, _ *Error) {
 // not there.
 func (m *message) raw(member int) []byte {
 	at := m.room.found[member]
-	return m.data[at.ValueStart:at.ValueEnd]
+	return m.room.data[at.ValueStart:at.ValueEnd]
 }
 
 func frameID(raw []byte) (uint64, bool) {
@@ -217,11 +217,8 @@ func (c *conn) cancelCall(id uint64) {
 func (c *conn) routeFrame(m *message) (*action, form.Route, *Error) {
 	def, route := c.def, form.Route{ID: m.id}
 	found := m.room.found
-	switch {
-	case m.canceled:
+	if m.canceled {
 		return nil, route, Errorf(CodeCanceled, "canceled")
-	case found[memberKey].Found():
-		return nil, route, Errorf(CodeUnimplemented, "this server keeps no idempotency keys")
 	}
 	raw := m.raw(memberDo)
 	input := m.raw(memberIn)

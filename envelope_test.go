@@ -37,7 +37,7 @@ func openV1(t *testing.T, srv *server) *kanavatest.Client {
 	t.Helper()
 	c := dialV1(t, srv, "/test")
 	c.SendText(`{"hello":{}}`)
-	expectLike(t, c, `{"open":{"id":"`+c.ID()+`","max":65536,"calls":32,"ping":25000,"keep":0,"keys":0…"has":[]}}`)
+	expectLike(t, c, `{"open":{"id":"`+c.ID()+`","max":65536,"calls":32,"ping":25000,"keep":0,"keys":300000…"has":[]}}`)
 	c.Expect(`{"push":""}`)
 	return c
 }
@@ -152,7 +152,6 @@ func TestP10_Frames(t *testing.T) {
 		`{"do":"echo","by":"type","id":9}`:                 `{"re":9,"err":{"code":"not_found",…}}`,
 		`{"do":"echo","id":9,"in":{}}`:                     `{"re":9,"err":{"code":"invalid_argument",…"details":[{"pointer":"/message",…}]}}`,
 		`{"do":"echo"}`:                                    `{"re":0,"err":{"code":"invalid_argument",…}}`,
-		`{"do":"echo","id":9,"key":"k"}`:                   `{"re":9,"err":{"code":"unimplemented",…}}`,
 		`{"recover":"a","e":"x","o":1,"id":9}`:             `{"re":9,"err":{"code":"unimplemented",…}}`,
 		`{"presence":"a","id":9}`:                          `{"re":9,"err":{"code":"unimplemented",…}}`,
 		`{"dance":1,"id":9}`:                               `{"re":9,"err":{"code":"unimplemented",…}}`,
@@ -364,4 +363,20 @@ func TestRefusedOpeningDataIsToldByFrames(t *testing.T) {
 	c := dialV1(t, srv, "/room")
 	expectLike(t, c, `{"re":0,"err":{"code":"invalid_argument","message":"…","details":[{"pointer":"/room",…}]}}`)
 	expectEnd(t, c, kanava.CloseBadRequest)
+}
+
+func TestV3_AClientOfALevelThatIsNotServed(t *testing.T) {
+	srv := serve(t, kanava.Options[account]{Level: 4, MinLevel: 3}, wiring{Messages: by(echoRoute())})
+	if want := srv.Manifest().Contract(); !strings.HasPrefix(want, "4.") {
+		t.Errorf("contract %q", want)
+	}
+	for contract, served := range map[string]bool{"2.abc": false, "3.abc": true, "4.abc": true, "9.abc": true, "": true, "x": true} {
+		c := dialV1(t, srv, "/test")
+		c.SendText(`{"hello":{"contract":"` + contract + `"}}`)
+		if !served {
+			expectEnd(t, c, kanava.CloseUpgradeRequired)
+			continue
+		}
+		expectLike(t, c, `{"open":{…"contract":"`+srv.Manifest().Contract()+`",…}}`)
+	}
 }

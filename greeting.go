@@ -67,6 +67,10 @@ func (c *conn) hello(raw []byte) *Error {
 	if !c.greeting.hear() {
 		return Errorf(CodeInvalidFrame, "hello is for the first frame of a connection")
 	}
+	if c.core.tooOld(h.Contract) {
+		c.closeWith(&c.life, Closing{Code: CloseUpgradeRequired, Reason: CloseUpgradeRequired.String()})
+		return nil
+	}
 	if h.Token != "" {
 		c.greeting.req.Token = h.Token
 	}
@@ -106,7 +110,8 @@ func (c *conn) greet() (ok bool) {
 	}
 	l := &c.def.limits
 	_ = c.queue(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
-		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(),
+		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
+		Contract: c.core.contract(),
 	})}})
 	c.greeted.set()
 	c.out.hold()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -94,6 +95,25 @@ func (s *core) manifest() *manifest.Manifest {
 	return m
 }
 
+// contract is what clients are told of the manifest: its level and hash. It is
+// made once, when the first client asks.
+func (s *core) contract() string {
+	if c := s.contracted.Load(); c != nil {
+		return *c
+	}
+	c := s.manifest().Contract()
+	s.contracted.Store(&c)
+	return c
+}
+
+// tooOld reports whether a client with this contract was generated for a level
+// that is not served any more. A client that tells none is not.
+func (s *core) tooOld(contract string) bool {
+	text, _, _ := strings.Cut(contract, ".")
+	level, err := strconv.Atoi(text)
+	return err == nil && level < s.minLevel
+}
+
 // describe describes one channel; schemas has its types from then on.
 func describe(d *channelDef, schemas *typemodel.Schemas) manifest.Channel {
 	of := func(m *typemodel.Model) jsontext.Value {
@@ -137,6 +157,12 @@ func describe(d *channelDef, schemas *typemodel.Schemas) manifest.Channel {
 		x := v.declared()
 		bytes := x.model.Type() == reflect.TypeFor[[]byte]()
 		switch x.what {
+		case "client function":
+			f := manifest.ClientFunc{Name: x.name, Out: of(x.answer)}
+			if x.model.Type() != noneType {
+				f.In = of(x.model)
+			}
+			c.ClientFuncs = append(c.ClientFuncs, f)
 		case "topic":
 			c.Topics = append(c.Topics, manifest.Topic{Name: x.name, Class: "ordered", Event: of(x.model), Bytes: bytes})
 		case "push":

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kanava-go/kanava/internal/typemodel"
@@ -57,6 +58,10 @@ type Options[Session any] struct {
 	// each change that breaks older ones; default 1.
 	Level int
 
+	// MinLevel is the lowest level that is still served. Clients generated for
+	// a lower one are closed with [CloseUpgradeRequired]; default 1.
+	MinLevel int
+
 	// Limits bounds what one client can take; its zero value is the default. A
 	// Wiring can have others.
 	Limits Limits
@@ -91,6 +96,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		middleware:      opts.Middleware,
 		outgoing:        opts.Outgoing,
 		level:           cmp.Or(opts.Level, 1),
+		minLevel:        cmp.Or(opts.MinLevel, 1),
 		drainSpread:     opts.DrainSpread,
 		logger:          opts.Logger,
 		observer:        opts.Observer,
@@ -142,6 +148,8 @@ func (s *core) configure(limits Limits, origins []string) (err error) {
 		return errors.New("DrainSpread is negative")
 	case s.level < 0:
 		return errors.New("option Level is negative")
+	case s.minLevel < 0 || s.minLevel > s.level:
+		return fmt.Errorf("option MinLevel is %d; it goes from 1 to Level, which is %d", s.minLevel, s.level)
 	}
 	if s.limits, err = limits.over(&defaultLimits); err != nil {
 		return err
@@ -202,15 +210,18 @@ type core struct {
 	middleware      []Middleware
 	outgoing        []Outgoing
 	limits          Limits
-	level           int // of the contract
+	level           int
+	minLevel        int // of the contract
 	drainSpread     time.Duration
 	logger          *slog.Logger
 	observer        Observer
 	quiet           bool // nobody observes
 
-	wiringMu sync.RWMutex
-	defs     []*channelDef  // guarded by wiringMu
-	mux      *http.ServeMux // guarded by wiringMu: finds channels by path
+	wiringMu   sync.RWMutex
+	defs       []*channelDef          // guarded by wiringMu
+	outcomes   outcomes               // of calls with keys
+	contracted atomic.Pointer[string] // see contract
+	mux        *http.ServeMux         // guarded by wiringMu: finds channels by path
 
 	mu        sync.Mutex
 	conns     map[string]*conn // guarded by mu
@@ -240,6 +251,7 @@ func (s *core) wire(d *channelDecl) {
 		d.wrong("Route %q: %v", d.route, err)
 	}
 	s.defs = append(s.defs, def)
+	s.contracted.Store(nil)
 }
 
 // register adds a channel's route to a mux, which panics if it cannot.

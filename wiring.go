@@ -38,7 +38,8 @@ type Wiring[Open, Session any] struct {
 	// that of the server.
 	Outgoing []Outgoing
 
-	// Declares lists the topics and pushes of the channel's clients.
+	// Declares lists the topics, pushes and client functions of the channel's
+	// clients.
 	Declares []Declared
 
 	// Limits are those of the channel, where they differ from the server's: a
@@ -59,18 +60,20 @@ type Definition[Session any] interface {
 	define(Session) *channelDecl
 }
 
-// Declared is a value that a Wiring declares: a [Topic] or a [Push].
+// Declared is a value that a Wiring declares: a [Topic], a [Push] or a
+// [ClientFunc].
 type Declared interface {
 	declared() declaration
 }
 
 type declaration struct {
-	what    string // "topic", "push"
+	what    string // "topic", "push", "client function"
 	name    string
 	hub     *EventHub        // nil for what needs none
 	session reflect.Type     // the session that its hooks take; nil for any
 	out     reflect.Type     // what clients are sent; nil for nothing
 	model   *typemodel.Model // of what clients are sent
+	answer  *typemodel.Model // of what they answer; nil for nothing
 	zero    bool             // not made by its constructor
 }
 

@@ -79,6 +79,7 @@ type Greeting struct {
 	Max      int    // bytes of a message
 	Calls    int    // unanswered calls allowed
 	Ping     int64  // milliseconds after which a silent server sends a sign of life
+	Keys     int64  // milliseconds for which the results of calls with keys are kept
 	Contract string // "" is unknown
 }
 
@@ -88,7 +89,7 @@ func AppendOpen(dst []byte, g Greeting) []byte {
 	dst = strconv.AppendInt(append(dst, `,"max":`...), int64(g.Max), 10)
 	dst = strconv.AppendInt(append(dst, `,"calls":`...), int64(g.Calls), 10)
 	dst = strconv.AppendInt(append(dst, `,"ping":`...), g.Ping, 10)
-	dst = append(dst, `,"keep":0,"keys":0`...)
+	dst = strconv.AppendInt(append(dst, `,"keep":0,"keys":`...), g.Keys, 10)
 	if g.Contract != "" {
 		dst = appendString(append(dst, `,"contract":`...), g.Contract)
 	}
