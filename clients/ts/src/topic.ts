@@ -1,0 +1,162 @@
+/** A place in the history of a topic: the engine's epoch, and the number of the last event. */
+export interface Position { e: string; o: number }
+
+/** What a topic needs of its connection. */
+export interface TopicLink {
+  deliver(frame: any): void;
+  lost(from: Position, to: Position): void;
+  /** Sends one `recover`; false if too many are under way, then wake() comes later. */
+  ask(from: Position, answer: (frame: any) => void): boolean;
+  later(then: () => void, ms: number): void;
+}
+
+export interface Topic {
+  frame(kind: string, frame: any): void;
+  wake(): void;
+  /** The connection is lost: the position stays. */
+  drop(): void;
+}
+
+/**
+ * Follows one topic: delivers each event once and in order, asks the server for what it missed, or
+ * says that events are lost (rules D5 to D7 of the protocol).
+ */
+export function follow(link: TopicLink): Topic {
+  let live = false; // `sub` came on this connection
+  let kind: string; // the delivery class
+  let pos: Position | undefined; // delivered up to here
+  let tip: Position | undefined; // the topic is known to stand here
+  let held: any[] = []; // events that do not continue pos yet
+  let busy = false; // a recover is under way, or waits to be repeated
+  let vain = 0; // answers in a row that brought nothing
+  let left = Infinity; // when the connection was lost
+  const newest = new Map<unknown, number>(); // of each key of a Latest topic
+
+  const before = (f: any): number => f.p ?? f.o - 1;
+
+  const raise = (f: Position) => {
+    if (tip && pos && tip.e !== pos.e && f.e === pos.e) return;
+    if (!tip || f.e !== tip.e || f.o > tip.o) tip = { e: f.e, o: f.o };
+  };
+
+  const take = (f: any) => {
+    if (before(f) > pos!.o || f.o <= pos!.o) return;
+    pos = { e: pos!.e, o: f.o };
+    link.deliver(f);
+  };
+
+  const move = ({ e, o }: Position) => {
+    const from = pos!;
+    pos = { e, o };
+    link.lost(from, pos);
+  };
+
+  const drain = () => {
+    const ready = (f: any) => f.e === pos!.e && (before(f) <= pos!.o || f.o <= pos!.o);
+    for (let i; (i = held.findIndex(ready)) >= 0; ) take(held.splice(i, 1)[0]);
+  };
+
+  const settle = (): void => {
+    if (!live) return;
+    if (kind === 'volatile' || kind === 'latest') {
+      for (const f of held.splice(0)) unchained(f);
+      return;
+    }
+    drain();
+    if (busy || !tip) return;
+    if (tip.e === pos!.e && tip.o <= pos!.o) {
+      tip = undefined;
+    } else if (kind !== 'recoverable' || vain > 4) {
+      // What is in hand need not be lost: the jump ends before the first held event.
+      const e = tip.e;
+      move({ e, o: Math.min(tip.o, ...held.filter((f) => f.e === e).map(before)) });
+      forgetOthers();
+      vain = 0;
+      settle();
+    } else {
+      const goal = tip;
+      if (link.ask(pos!, (f) => answer(f, goal))) {
+        busy = true;
+        tip = undefined;
+      }
+    }
+  };
+
+  const unchained = (f: any) => {
+    if (kind === 'latest') {
+      if (f.e !== pos!.e) {
+        newest.clear();
+        pos = f;
+      }
+      if (f.o <= newest.get(f.k)!) return;
+      newest.delete(f.k);
+      newest.set(f.k, f.o);
+      if (newest.size > 1024) newest.delete(newest.keys().next().value);
+    }
+    link.deliver(f);
+  };
+
+  const forgetOthers = () => {
+    held = held.filter((f) => f.e === pos!.e);
+  };
+
+  const answer = ({ out, err }: any, goal: Position) => {
+    const from = pos!;
+    busy = false;
+    if (!out) {
+      raise(goal);
+      if (err?.code === 'unimplemented') vain = 5;
+      else {
+        busy = true;
+        if (err?.code === 'resource_exhausted') vain--;
+        link.later(() => {
+          busy = false;
+          settle();
+        }, err?.retryAfter ?? 1000);
+      }
+    } else if (out.ok && out.e === from.e) {
+      out.events?.forEach(take);
+      if (out.o > pos!.o) pos = { e: out.e, o: out.o };
+      if (out.more) raise({ e: out.e, o: out.o + 1 });
+    } else if (out.e !== from.e || out.o > from.o) {
+      move(out);
+    }
+    forgetOthers();
+    vain = pos === from ? vain + 1 : 0;
+    settle();
+  };
+
+  return {
+    frame(name, f) {
+      if (name === 'on') {
+        if (f.o === undefined) return link.deliver(f); // no positions: nothing to put in order
+        held.push({ ...f, at: Date.now() });
+        if (held.length > 64) held.shift();
+        if (live && (f.e !== pos!.e || before(f) > pos!.o)) raise(f);
+      } else {
+        if (name === 'sub') {
+          live = true;
+          kind = f.class;
+          held = held.filter((h) => Date.now() - h.at < 5_000);
+          // After ten minutes nobody keeps the history: what was missed is lost.
+          vain = Date.now() - left > 600_000 ? 5 : 0;
+          left = Infinity;
+        }
+        if (!live) return;
+        if (pos) raise(f);
+        else {
+          pos = { e: f.e, o: f.o };
+          vain = 0;
+        }
+      }
+      settle();
+    },
+    wake: settle,
+    drop() {
+      if (live) left = Date.now();
+      live = busy = false;
+      tip = undefined;
+      held = [];
+    },
+  };
+}
