@@ -1,8 +1,8 @@
-import { KanavaError, type ErrorCode } from './error.js';
-import { follow, type Position, type Topic } from './topic.js';
+import { KanavaError, type KanavaErrorCode } from './error.js';
+import { follow, type KanavaPosition, type KanavaTopic } from './topic.js';
 
 /** Where a connection stands, and why the last one ended. */
-export interface State {
+export interface KanavaState {
   readonly name: 'idle' | 'connecting' | 'greeting' | 'open' | 'leaving' | 'waiting' | 'closed';
   /** The close code, and words for people. */
   readonly code?: number;
@@ -13,7 +13,7 @@ export interface State {
   readonly contract?: string;
 }
 
-export interface CallOptions {
+export interface KanavaCallOptions {
   /** Gives the call up: it is cancelled at the server and fails with `canceled`. */
   signal?: AbortSignal | undefined;
   /** Milliseconds until the call fails with `deadline_exceeded`; Infinity for none. Default: that of the connection; a stream only has to start in it. */
@@ -22,7 +22,7 @@ export interface CallOptions {
   key?: string | undefined;
 }
 
-export interface ConnectOptions<Chat = Connection> {
+export interface KanavaOptions<Chat = KanavaConnection> {
   /** Signs in; runs on each connection before other calls are sent, and again before the session ends. */
   authenticate?: ((chat: Chat) => unknown) | undefined;
   /** Sent with the first frame of each connection. */
@@ -38,33 +38,33 @@ export interface ConnectOptions<Chat = Connection> {
 }
 
 /** What the generator knows of a channel. */
-export interface Spec {
+export interface KanavaSpec {
   path: string; // the route's pattern
   query?: string[]; // members of the opening data that go into the query
   contract?: string;
 }
 
 /** What a handler of a server's call gets beside the input. */
-export interface Asked {
+export interface KanavaAsked {
   /** Aborted when the server no longer waits for the answer. */
   readonly signal: AbortSignal;
   /** Stops the server's clock, up to ten minutes: for questions that people answer. */
   wait(): void;
 }
 
-export interface Connection {
-  call(by: string, action: string, input?: unknown, options?: CallOptions): Promise<any>;
-  stream(by: string, action: string, input?: unknown, options?: CallOptions): AsyncIterableIterator<any>;
+export interface KanavaConnection {
+  call(by: string, action: string, input?: unknown, options?: KanavaCallOptions): Promise<any>;
+  stream(by: string, action: string, input?: unknown, options?: KanavaCallOptions): AsyncIterableIterator<any>;
   listen(kind: 't' | 'p' | '', name: string, key: string | undefined, fn: (value: any, meta: any) => void): () => void;
-  handler(name: string, fn: (input: any, asked: Asked) => unknown): () => void;
-  send(input: unknown, options?: CallOptions): Promise<any>;
+  handler(name: string, fn: (input: any, asked: KanavaAsked) => unknown): () => void;
+  send(input: unknown, options?: KanavaCallOptions): Promise<any>;
   sendBinary(bytes: Uint8Array): void;
   close(): void;
   readonly opened: Promise<any>;
-  readonly state: State;
+  readonly state: KanavaState;
 }
 
-interface Call {
+interface KanavaCall {
   action: string;
   text: string; // its frame, without id and key
   key: string | undefined;
@@ -78,14 +78,14 @@ interface Call {
 }
 
 /** Connects, and connects again whenever the connection is lost, until close() or a code that says to stop. */
-export function connect(spec: Spec, base: string | undefined, opening: any, options: ConnectOptions = {}): Connection {
+export function connect(spec: KanavaSpec, base: string | undefined, opening: any, options: KanavaOptions = {}): KanavaConnection {
   const url = address(spec, base, opening);
   const scope: any = globalThis;
   const listeners = new Map<string, Set<{ key: string | undefined; fn: (value: any, meta: any) => void }>>();
-  const handlers = new Map<string, (input: any, asked: Asked) => unknown>();
-  const topics = new Map<string, Topic>();
-  const queue: Call[] = []; // not sent yet
-  let state: State = { name: 'idle' };
+  const handlers = new Map<string, (input: any, asked: KanavaAsked) => unknown>();
+  const topics = new Map<string, KanavaTopic>();
+  const queue: KanavaCall[] = []; // not sent yet
+  let state: KanavaState = { name: 'idle' };
   let was: string[] = []; // ids of former connections, newest first
   let failures = 0; // tries in a row, for the back-off
   let refused = 0; // 4401 in a row without an `open` between
@@ -118,7 +118,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
   opened.catch(() => {});
 
   const now = () => Date.now();
-  const fault = (code: ErrorCode, message: string, unknownOutcome = false, cause?: unknown) =>
+  const fault = (code: KanavaErrorCode, message: string, unknownOutcome = false, cause?: unknown) =>
     new KanavaError(code, message, { unknownOutcome, cause });
   const told = (err: any) => new KanavaError(err.code, err.message, err);
 
@@ -141,7 +141,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
     }
   };
 
-  const become = (next: State) => {
+  const become = (next: KanavaState) => {
     state = next;
     emit(':state', state);
   };
@@ -154,12 +154,12 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
   const send = (frame: unknown) => socket.send(JSON.stringify(frame));
 
   const begin = (
-    session: number | undefined, by: string, action: string, input: unknown, given: CallOptions = {},
+    session: number | undefined, by: string, action: string, input: unknown, given: KanavaCallOptions = {},
     settled: (error?: KanavaError, out?: unknown) => void, item?: (value: any) => void,
   ) => {
     const { signal, timeout = options.timeout ?? 10_000, key } = given;
     let timer: any;
-    const call: Call = {
+    const call: KanavaCall = {
       action,
       text: JSON.stringify({ do: action, by: by || undefined, in: input }).slice(1),
       key, session, id: 0, sent: 0, over: false,
@@ -174,7 +174,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
         settled(error, out);
       },
     };
-    const giveUp = (code: ErrorCode, message: string, cause?: unknown) => {
+    const giveUp = (code: KanavaErrorCode, message: string, cause?: unknown) => {
       if (call.over) return;
       if (call.id) send({ cancel: call.id });
       call.done(fault(code, message, call.sent > 0, cause));
@@ -195,7 +195,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
     return () => giveUp('canceled', 'the loop was left');
   };
 
-  const transmit = (call: Call) => {
+  const transmit = (call: KanavaCall) => {
     const id = ids + 1;
     const again = call.key !== undefined && server.keys > 0;
     if (call.sent && !(again && now() < call.sent + server.keys)) return call.done(lost(true));
@@ -228,7 +228,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
   const lost = (unknownOutcome: boolean) => fault('unavailable', 'the connection was lost', unknownOutcome, reason);
 
   const flush = () => {
-    let call: Call | undefined;
+    let call: KanavaCall | undefined;
     while (server && !away && (call = queue.find((c) => c.session || (ready && running < server.calls)))) {
       queue.splice(queue.indexOf(call), 1);
       transmit(call);
@@ -245,12 +245,12 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
   };
 
   const calls = (session?: number) => {
-    const call = (by: string, action: string, input?: unknown, given?: CallOptions) =>
+    const call = (by: string, action: string, input?: unknown, given?: KanavaCallOptions) =>
       new Promise<any>((resolve, reject) => {
         begin(session, by, action, input, given, (error, out) => (error ? reject(error) : resolve(out)));
       });
-    const send = (input: unknown, given?: CallOptions) => call('', '', input, given);
-    const stream = (by: string, action: string, input?: unknown, given?: CallOptions): AsyncIterableIterator<any> => {
+    const send = (input: unknown, given?: KanavaCallOptions) => call('', '', input, given);
+    const stream = (by: string, action: string, input?: unknown, given?: KanavaCallOptions): AsyncIterableIterator<any> => {
       const items: any[] = [];
       let end: { error: KanavaError | undefined } | undefined;
       const waiters: (() => void)[] = [];
@@ -327,7 +327,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
       t = follow({
         deliver: (f) => deliver(name, f),
         lost: (from, to) => emit(':lost', { topic: name, from, to }),
-        ask(from: Position, answer) {
+        ask(from: KanavaPosition, answer) {
           if (recovers > 3) return false;
           recovers++;
           request({ recover: name, e: from.e, o: from.o }, (f) => {
@@ -580,7 +580,7 @@ export function connect(spec: Spec, base: string | undefined, opening: any, opti
     scope.document?.[verb]?.('visibilitychange', wake);
   };
 
-  const api: Connection = {
+  const api: KanavaConnection = {
     ...calls(),
     listen(kind, name, key, fn) {
       const event = kind + ':' + name;
@@ -623,8 +623,8 @@ function bytes(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 }
 
-function address(spec: Spec, base: string | undefined, opening: any): string {
-  const path = spec.path.replace(/\{(\w+)(\.\.\.)?\}/g, (_, name, rest) => {
+function address(spec: KanavaSpec, base: string | undefined, opening: any): string {
+  const path = spec.path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_, name, rest) => {
     const text = encodeURIComponent(opening[name]);
     return rest ? text.replaceAll('%2F', '/') : text;
   });

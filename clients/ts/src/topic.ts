@@ -1,16 +1,16 @@
 /** A place in the history of a topic: the engine's epoch, and the number of the last event. */
-export interface Position { e: string; o: number }
+export interface KanavaPosition { e: string; o: number }
 
 /** What a topic needs of its connection. */
-export interface TopicLink {
+export interface KanavaTopicLink {
   deliver(frame: any): void;
-  lost(from: Position, to: Position): void;
+  lost(from: KanavaPosition, to: KanavaPosition): void;
   /** Sends one `recover`; false if too many are under way, then wake() comes later. */
-  ask(from: Position, answer: (frame: any) => void): boolean;
+  ask(from: KanavaPosition, answer: (frame: any) => void): boolean;
   later(then: () => void, ms: number): void;
 }
 
-export interface Topic {
+export interface KanavaTopic {
   frame(kind: string, frame: any): void;
   wake(): void;
   /** The connection is lost: the position stays. */
@@ -21,12 +21,13 @@ export interface Topic {
  * Follows one topic: delivers each event once and in order, asks the server for what it missed, or
  * says that events are lost (rules D5 to D7 of the protocol).
  */
-export function follow(link: TopicLink): Topic {
+export function follow(link: KanavaTopicLink): KanavaTopic {
   let live = false; // `sub` came on this connection
   let kind: string; // the delivery class
-  let pos: Position | undefined; // delivered up to here
-  let tip: Position | undefined; // the topic is known to stand here
+  let pos: KanavaPosition | undefined; // delivered up to here
+  let tip: KanavaPosition | undefined; // the topic is known to stand here
   let held: any[] = []; // events that do not continue pos yet
+  let again = false; // ask again, whatever the tip
   let busy = false; // a recover is under way, or waits to be repeated
   let vain = 0; // answers in a row that brought nothing
   let left = Infinity; // when the connection was lost
@@ -34,7 +35,7 @@ export function follow(link: TopicLink): Topic {
 
   const before = (f: any): number => f.p ?? f.o - 1;
 
-  const raise = (f: Position) => {
+  const raise = (f: KanavaPosition) => {
     if (tip && pos && tip.e !== pos.e && f.e === pos.e) return;
     if (!tip || f.e !== tip.e || f.o > tip.o) tip = { e: f.e, o: f.o };
   };
@@ -45,7 +46,7 @@ export function follow(link: TopicLink): Topic {
     link.deliver(f);
   };
 
-  const move = ({ e, o }: Position) => {
+  const move = ({ e, o }: KanavaPosition) => {
     const from = pos!;
     pos = { e, o };
     link.lost(from, pos);
@@ -63,20 +64,22 @@ export function follow(link: TopicLink): Topic {
       return;
     }
     drain();
-    if (busy || !tip) return;
-    if (tip.e === pos!.e && tip.o <= pos!.o) {
-      tip = undefined;
-    } else if (kind !== 'recoverable' || vain > 4) {
-      // What is in hand need not be lost: the jump ends before the first held event.
-      const e = tip.e;
-      move({ e, o: Math.min(tip.o, ...held.filter((f) => f.e === e).map(before)) });
-      forgetOthers();
+    if (tip && tip.e === pos!.e && tip.o <= pos!.o) tip = undefined;
+    if (busy || !(tip || again)) return;
+    if (kind !== 'recoverable' || vain > 4) {
+      again = false;
       vain = 0;
+      if (!tip) return;
+      // What is in hand need not be lost: the jump ends before the first held event.
+      const { e, o } = tip;
+      move({ e, o: Math.min(o, ...held.filter((f) => f.e === e).map(before)) });
+      forgetOthers();
       settle();
     } else {
       const goal = tip;
       if (link.ask(pos!, (f) => answer(f, goal))) {
         busy = true;
+        again = false;
         tip = undefined;
       }
     }
@@ -100,11 +103,12 @@ export function follow(link: TopicLink): Topic {
     held = held.filter((f) => f.e === pos!.e);
   };
 
-  const answer = ({ out, err }: any, goal: Position) => {
+  const answer = ({ out, err }: any, goal: KanavaPosition | undefined) => {
     const from = pos!;
     busy = false;
     if (!out) {
-      raise(goal);
+      if (goal) raise(goal);
+      again = true;
       if (err?.code === 'unimplemented') vain = 5;
       else {
         busy = true;
@@ -117,7 +121,7 @@ export function follow(link: TopicLink): Topic {
     } else if (out.ok && out.e === from.e) {
       out.events?.forEach(take);
       if (out.o > pos!.o) pos = { e: out.e, o: out.o };
-      if (out.more) raise({ e: out.e, o: out.o + 1 });
+      again = out.more;
     } else if (out.e !== from.e || out.o > from.o) {
       move(out);
     }
@@ -154,7 +158,7 @@ export function follow(link: TopicLink): Topic {
     wake: settle,
     drop() {
       if (live) left = Date.now();
-      live = busy = false;
+      live = busy = again = false;
       tip = undefined;
       held = [];
     },

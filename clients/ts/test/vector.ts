@@ -1,6 +1,6 @@
 // Runs the cases of conformance/client, whose README.md says what they mean.
 import { expect, vi } from 'vitest';
-import { connect, type Connection, type ConnectOptions } from '../src/connection.js';
+import { connect, type KanavaConnection, type KanavaOptions } from '../src/connection.js';
 import { KanavaError } from '../src/error.js';
 import type { Clock } from './clock.js';
 import { FakeSocket } from './fakesocket.js';
@@ -9,7 +9,7 @@ type Step = Record<string, any>;
 
 export interface Case {
   name: string;
-  options?: ConnectOptions & { contract?: string };
+  options?: KanavaOptions & { contract?: string };
   signIn?: boolean;
   random?: number;
   steps: Step[];
@@ -37,7 +37,7 @@ const plain = (value: unknown) => (value === undefined ? undefined : JSON.parse(
 export class Runner {
   private readonly clock: Clock;
   private socket!: FakeSocket;
-  private readonly chat: Connection;
+  private readonly chat: KanavaConnection;
   private told: any[] = [];
   private asks: Ask[] = [];
   private readonly asked = new Map<string, Ask>();
@@ -87,13 +87,13 @@ export class Runner {
     expect(this.clock.count, 'timers after close()').toBe(0);
   }
 
-  private start(by: string | undefined, given: any, run: (abort: AbortController, options: any, started: Started) => void) {
+  private start(given: any, run: (options: any, started: Started) => void) {
     const abort = new AbortController();
     const started: Started = { abort, items: [] };
     const { key, timeout } = given;
     const options = { signal: abort.signal, ...(key && { key }), ...(timeout !== undefined && { timeout: timeout || Infinity }) };
     this.calls.set(given.as, started);
-    run(abort, options, started);
+    run(options, started);
   }
 
   private of(name: string): Started {
@@ -145,14 +145,14 @@ export class Runner {
     },
     pass: (ms) => this.clock.pass(ms),
     call: (c) =>
-      this.start(c.by, c, (_, options, started) => {
+      this.start(c, (options, started) => {
         this.chat.call(c.by ?? '', c.do, c.in, options).then(
           (out) => (started.ended = { out }),
           (error) => (started.ended = { error }),
         );
       }),
     stream: (c) =>
-      this.start(c.by, c, (_, options, started) => {
+      this.start(c, (options, started) => {
         const iterator = (started.iterator = this.chat.stream(c.by ?? '', c.do, c.in, options));
         (async () => {
           try {
