@@ -5,6 +5,7 @@ GO        ?= go
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 FUZZ      ?= .
+SOAKTIME  ?= 20s
 CHROMIUM  ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
 # The directories of the workspace's modules, the root first.
@@ -69,6 +70,11 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
 		done; \
 	done
 
+.PHONY: soak
+soak: ## Random traffic for SOAKTIME (20s), then look for what is left over
+	$(GO) build -o bin/soak ./internal/soak
+	bin/soak -time '$(SOAKTIME)'
+
 .PHONY: browser
 browser: ## Browser tests of the chat example; needs Node, npm and Chromium
 	@command -v node >/dev/null || { echo "make browser: needs Node 20 or newer" >&2; exit 1; }
@@ -76,7 +82,7 @@ browser: ## Browser tests of the chat example; needs Node, npm and Chromium
 	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
 
 .PHONY: check
-check: test jsonv2 vet lint build-alone race browser ## Everything that CI checks
+check: test jsonv2 vet lint build-alone race browser soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000
