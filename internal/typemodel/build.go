@@ -315,13 +315,15 @@ func (b *builder) field(jf jsonField) (field, error) {
 	}
 	f.doc = tags["doc"]
 	f.example, f.hasExample = tags["example"]
-	if b.use == Opening {
+	if b.use == Input || b.use == Opening { // what is sent or stored has its value
 		f.defaultText, f.hasDefault = tags["default"]
 	}
 	if f.deprecated, err = isTrue(tags, "deprecated"); err != nil {
 		return f, err
 	}
-	f.required, err = b.isRequired(jf, tags)
+	if f.required, err = b.isRequired(jf, tags); err == nil && f.required && f.hasDefault {
+		err = errors.New("a field cannot both be required and have a default")
+	}
 	return f, err
 }
 
@@ -350,10 +352,12 @@ func (b *builder) isRequired(jf jsonField, tags map[string]string) (bool, error)
 	case ok:
 		return required, nil
 	}
-	if b.use == Opening {
-		if _, ok := tags["default"]; ok || jf.typ.Kind() == reflect.Pointer || jf.typ.Kind() == reflect.Slice {
-			return false, nil
-		}
+	_, hasDefault := tags["default"]
+	switch b.use {
+	case Input:
+		return written && !hasDefault, nil
+	case Opening:
+		return written && !hasDefault && jf.typ.Kind() != reflect.Pointer && jf.typ.Kind() != reflect.Slice, nil
 	}
 	return written, nil
 }

@@ -59,6 +59,10 @@ type stranger struct{ X int }
 
 func (stranger) status() {}
 
+type endlessDefault struct {
+	Again *endlessDefault `default:"{}"`
+}
+
 // tagged returns a struct type with one field F.
 func tagged(t reflect.Type, tag string) reflect.Type {
 	return reflect.StructOf([]reflect.StructField{{Name: "F", Type: t, Tag: reflect.StructTag(tag)}})
@@ -220,7 +224,21 @@ func TestTags(t *testing.T) {
 		{stringType, `doc:"anything"`, ""},
 		{stringType, `required:"yes"`, `F: required:"yes" is neither`},
 		{stringType, `json:",omitempty" required:"true"`, ""},
-		{stringType, `default:"x"`, "F: the tag default is for opening data only"},
+		{stringType, `default:"x"`, ""},
+		{stringType, `default:"" minLength:"1"`, `F: default:"" must have at least 1 character`},
+		{stringType, `default:"x" required:"true"`, "F: a field cannot both be required and have a default"},
+		{intType, `default:"x"`, `F: default:"x" must be an integer`},
+		{intType, `default:"5" maximum:"4"`, `F: default:"5" must be at most 4`},
+		{intType, `json:",string" default:"5"`, ""},
+		{reflect.TypeFor[*int](), `default:"5"`, ""},
+		{boolType, `default:"maybe"`, `F: default:"maybe" must be true or false`},
+		{reflect.TypeFor[netip.Addr](), `default:"here"`, `F: default:"here" is no netip.Addr`},
+		{stringsType, `default:"a"`, `F: default:"a" is not valid JSON`},
+		{stringsType, `default:"[\"a\",1]"`, `F: default:"[\"a\",1]" at /1 must be a string, not a number`},
+		{stringsType, `default:"[]" minItems:"1"`, `F: default:"[]" must have at least 1 element`},
+		{reflect.TypeFor[status](), `default:"{\"type\":\"idle\"}"`, ""},
+		{reflect.TypeFor[status](), `default:"{\"type\":\"x\"}"`, `at /type must be one of "complete", "idle", "processing"`},
+		{reflect.TypeFor[endlessDefault](), ``, `F.Again: default:"{}": member "Again": default:"{}" holds itself`},
 		{stringType, `format:"email"`, ""},
 		{reflect.TypeFor[netip.Addr](), `format:"ipv4"`, ""},
 		{stringType, `format:"e-mail"`, `F: format:"e-mail" is unknown; there are date, date-time, email,`},

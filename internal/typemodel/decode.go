@@ -15,18 +15,19 @@ import (
 // it may have white space where a member was blanked. The decoded value shares
 // nothing with raw.
 //
-// It returns every fault of raw, in the order of the input; missing members come
+// Members that are not there and have a default get it. It returns every fault of raw, in the order of the input; missing members come
 // at the end of their object. Then what into points to is unspecified. If there
 // is none it calls the Validate methods of the value and its parts, inner ones
 // first, and returns the first error as a *ValidateError.
 func (m *Model) Decode(ctx context.Context, raw []byte, into any) ([]Fault, error) {
-	if faults := findFaults(m.root, raw); faults != nil {
+	faults, raw := inspect(m.root, raw)
+	if faults != nil {
 		return faults, nil
 	}
 	return m.decodeChecked(ctx, raw, into)
 }
 
-// decodeChecked decodes what the walker has found no fault in.
+// decodeChecked decodes what the walker has found no fault in, and filled.
 func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Fault, error) {
 	if err := json.Unmarshal(raw, into, m.decoding); err != nil {
 		if t := reflect.TypeOf(into); t == nil || t.Kind() != reflect.Pointer || t.Elem() != m.typ {

@@ -105,10 +105,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		for _, m := range fuzzModels(t) {
 			into := reflect.New(m.typ)
-			if findFaults(m.root, data) != nil {
+			found, whole := inspect(m.root, data)
+			if found != nil {
 				continue
 			}
-			faults, err := m.decodeChecked(context.Background(), data, into.Interface())
+			faults, err := m.decodeChecked(context.Background(), whole, into.Interface())
 			if err != nil || len(faults) > 0 && faults[0].Message != isDuplicate {
 				t.Fatalf("%s: the walker finds nothing in %s, the decode %v, %v", m, data, faults, err)
 			}
@@ -119,7 +120,7 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s: %s was decoded and cannot be encoded: %v", m, data, err)
 			}
-			if rest := findFaults(m.root, again); rest != nil {
+			if rest, _ := inspect(m.root, again); rest != nil {
 				t.Fatalf("%s: %s became %s with faults %v", m, data, again, rest)
 			}
 		}

@@ -8,7 +8,8 @@
 // JSON library decodes it strictly and has the last word.
 //
 // A member is required unless its field is omitempty, omitzero or
-// required:"false". Null is for pointers and for types that decode themselves.
+// required:"false", or has a default. Null is for pointers and for types that
+// decode themselves.
 // Members that the type does not have are faults, and so are members that stand
 // twice.
 //
@@ -112,7 +113,7 @@ func build(t reflect.Type, use Use) (*Model, error) {
 	m := &Model{typ: t, use: use, root: root, direct: root.direct()}
 	m.validate = b.markValidators(root) && !b.stored()
 	m.setOptions(b)
-	return m, m.checkExamples()
+	return m, m.checkTagValues()
 }
 
 // setOptions prepares the options of the JSON library. Functions for types slow

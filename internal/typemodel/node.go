@@ -74,6 +74,7 @@ type object struct {
 	byName map[string]int
 	// required has a bit for each field that must be there.
 	required []uint64
+	defaults bool  // some fields have one
 	validate bool  // something at or below this struct has a Validate method
 	embedded []int // fields whose Validate methods have to be called for this struct
 }
@@ -90,8 +91,10 @@ type field struct {
 	deprecated  bool
 	example     string // as the tag has it
 	hasExample  bool
-	defaultText string // as the tag has it; opening data only
+	defaultText string // as the tag has it; inputs and opening data only
 	hasDefault  bool
+	defaultJSON []byte
+	filling     []byte // the member with its default, as JSON
 }
 
 // finish builds the indexes of o once its fields are known.
@@ -104,6 +107,7 @@ func (o *object) finish() {
 		if f.required {
 			o.required[i/64] |= 1 << (i % 64)
 		}
+		o.defaults = o.defaults || f.hasDefault
 		f.quoted = plainName(f.name)
 	}
 }

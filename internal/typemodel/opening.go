@@ -37,7 +37,7 @@ type param struct {
 	node    *node // of one value: the element of a slice
 	many    bool  // a slice: repeated values
 	sources []paramSource
-	absent  []byte // JSON that stands for the field if it is not given; nil: none
+	absent  []byte // JSON that stands for the field if it is not given; nil: its default, or nothing
 }
 
 type paramSource struct{ kind, name string }
@@ -106,14 +106,10 @@ func newParam(f *field) (p param, err error) {
 	if len(p.sources) == 0 {
 		return p, errors.New("opening data needs a path, query or header tag to say where it comes from; exclude the field with `json:\"-\"`")
 	}
-	if f.required {
+	if f.required || f.hasDefault {
 		p.absent = nil
 	}
-	text, ok := f.tag.Lookup("default")
-	if !ok {
-		return p, nil
-	}
-	return p, p.setDefault(text)
+	return p, nil
 }
 
 func checkSource(kind, name string, many bool) error {
@@ -125,27 +121,6 @@ func checkSource(kind, name string, many bool) error {
 	case kind == "header" && slices.Contains(secretHeaders, textproto.CanonicalMIMEHeaderKey(name)):
 		return fmt.Errorf("the header %s carries credentials and opening data is stored; read it in Options.Authenticate", name)
 	}
-	return nil
-}
-
-// setDefault checks the default as if a client had sent it.
-func (p *param) setDefault(text string) error {
-	if p.many {
-		return errors.New("a slice cannot have a default")
-	}
-	if p.field.required {
-		return errors.New("a field cannot both be required and have a default")
-	}
-	raw, message := p.node.appendJSON(nil, text)
-	if message == "" {
-		if faults := findFaults(p.node, raw); faults != nil {
-			message = faults[0].Message
-		}
-	}
-	if message != "" {
-		return fmt.Errorf("default:%q %s", text, message)
-	}
-	p.absent = raw
 	return nil
 }
 
@@ -230,7 +205,8 @@ func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault
 		raw = append(append(raw, ':'), value...)
 	}
 	raw = append(raw, '}')
-	if faults := p.faults(raw, used, broken); len(faults) > 0 {
+	found, raw := inspect(p.model.root, raw)
+	if faults := p.faults(found, used, broken); len(faults) > 0 {
 		return p.asClientsKnow(faults), nil
 	}
 	faults, err := p.model.decodeChecked(ctx, raw, into)
@@ -261,7 +237,7 @@ func (p *OpeningPlan) asClientsKnow(faults []Fault) []Fault {
 }
 
 // faults joins what is wrong with the JSON and what was wrong before.
-func (p *OpeningPlan) faults(raw []byte, used, broken []string) []Fault {
+func (p *OpeningPlan) faults(found []Fault, used, broken []string) []Fault {
 	byParam := make([][]Fault, len(p.params)+1)
 	for i, message := range broken {
 		if message != "" {
@@ -269,7 +245,7 @@ func (p *OpeningPlan) faults(raw []byte, used, broken []string) []Fault {
 			byParam[i] = []Fault{{pointer, used[i] + " " + message}}
 		}
 	}
-	for _, f := range findFaults(p.model.root, raw) {
+	for _, f := range found {
 		i := p.paramAt(f.Pointer)
 		switch {
 		case i < 0:

@@ -41,6 +41,7 @@ type open struct {
 	Name   *string    `query:"name"`
 	Count  *int       `query:"count"`
 	Tags   []string   `query:"tag" maxItems:"2"`
+	Langs  []string   `query:"lang" default:"[\"fi\",\"en\"]"`
 	IDs    []int64    `query:"id"`
 	Host   string     `header:"Host" json:"host"`
 	Big    int64      `query:"big" json:"big,string" required:"false"`
@@ -74,21 +75,21 @@ func TestOpening(t *testing.T) {
 		src  source
 		want open
 	}{
-		{"defaults and absent values", fine, open{Room: "lobby", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"}},
+		{"defaults and absent values", fine, open{Room: "lobby", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Langs: []string{"fi", "en"}, Host: "example.org"}},
 		{
 			"everything", with("page", "7", "flag", "1", "level", "high", "ratio", "0.5", "size", "255", "since", "2026-01-02T03:04:05Z", "addr", "::1",
-				"name", "", "count", "3", "tag", "a&b", "tag", `"`, "id", "-1", "big", "9007199254740993"),
+				"name", "", "count", "3", "tag", "a&b", "tag", `"`, "id", "-1", "lang", "sv", "big", "9007199254740993"),
 			open{
 				Room: "lobby", paging: paging{7}, Flag: true, Level: "high", Ratio: 0.5, Size: 255, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-				Addr: netip.MustParseAddr("::1"), Name: &name, Count: &count, Tags: []string{"a&b", `"`}, IDs: []int64{-1}, Host: "example.org", Big: 9007199254740993,
+				Addr: netip.MustParseAddr("::1"), Name: &name, Count: &count, Tags: []string{"a&b", `"`}, IDs: []int64{-1}, Langs: []string{"sv"}, Host: "example.org", Big: 9007199254740993,
 			},
 		},
 		{
 			"the query where the path has nothing",
 			source{query: map[string][]string{"room": {"hall"}}, header: fine.header},
-			open{Room: "hall", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"},
+			open{Room: "hall", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Langs: []string{"fi", "en"}, Host: "example.org"},
 		},
-		{"the path before the query", with("room", "hall"), open{Room: "lobby", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Host: "example.org"}},
+		{"the path before the query", with("room", "hall"), open{Room: "lobby", paging: paging{1}, Tags: []string{}, IDs: []int64{}, Langs: []string{"fi", "en"}, Host: "example.org"}},
 	} {
 		var got open
 		faults, err := plan[open](t).Decode(context.Background(), tc.src, &got)
@@ -163,7 +164,8 @@ func TestOpeningRefusedTypes(t *testing.T) {
 		{intType, `query:"a" default:"x"`, `.F: default:"x" must be an integer`},
 		{intType, `query:"a" default:"5" maximum:"4"`, `.F: default:"5" must be at most 4`},
 		{intType, `query:"a" default:"5" required:"true"`, ".F: a field cannot both be required and have a default"},
-		{stringsType, `query:"a" default:"5"`, ".F: a slice cannot have a default"},
+		{stringsType, `query:"a" default:"[\"x\"]" minItems:"2"`, `.F: default:"[\"x\"]" must have at least 2 elements`},
+		{stringsType, `query:"a" default:"[\"x\"]"`, ""},
 		{reflect.TypeFor[map[string]int](), `query:"a"`, ".F: map[string]int cannot be read from"},
 		{reflect.TypeFor[processing](), `query:"a"`, ".F: typemodel_test.processing cannot be read from"},
 		{reflect.TypeFor[[]byte](), `query:"a"`, ".F: []uint8 cannot be read from"},

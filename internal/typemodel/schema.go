@@ -264,12 +264,10 @@ func (s *Schemas) field(f *field, use Use) jsontext.Value {
 		out = append(out, schemaKeyword{"deprecated", "true"})
 	}
 	if f.hasDefault {
-		if raw, message := f.node.appendJSON(nil, f.defaultText); message == "" {
-			out = append(out, schemaKeyword{"default", string(raw)})
-		}
+		out = append(out, schemaKeyword{"default", string(f.defaultJSON)})
 	}
 	if f.hasExample {
-		if raw, message := f.exampleJSON(); message == "" {
+		if raw, message := f.node.tagJSON(f.example); message == "" {
 			out = append(out, schemaKeyword{"examples", "[" + string(raw) + "]"})
 		}
 	}

@@ -1,7 +1,6 @@
 package typemodel
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -70,9 +69,6 @@ func (b *builder) readTags(tag reflect.StructTag, n *node) (map[string]string, e
 			return nil, fmt.Errorf("the tag %s is written %s", key, name)
 		}
 		tags[key] = tag.Get(key)
-	}
-	if _, ok := tags["default"]; ok && b.use == Input { // what is sent or stored has its value
-		return nil, errors.New("the tag default is for opening data only; elsewhere use omitzero or a pointer")
 	}
 	if b.stored() { // the tags must be right, but what was stored comes back
 		unchecked := *n

@@ -18,27 +18,49 @@ type walker struct {
 	full       bool // no more faults are wanted: everybody returns
 	hints      int  // names suggested so far
 
+	fillings []filling // of defaults, in the order of the text
+
 	text []byte // scratch for decoded strings
 	keys []int  // of the maps that are open: start and end of each name
 }
 
 var walkers = sync.Pool{New: func() any { return new(walker) }}
 
-// findFaults returns what is wrong with data as the JSON of n.
-func findFaults(n *node, data []byte) []Fault {
+// inspect returns what is wrong with data as the JSON of n, and if that is
+// nothing, data with the defaults of members that are not there.
+func inspect(n *node, data []byte) ([]Fault, []byte) {
+	w := startWalk(n, data)
+	defer w.end()
+	if faults := w.result(); faults != nil {
+		return faults, nil
+	}
+	if len(w.fillings) > 0 {
+		return nil, w.filled()
+	}
+	return nil, data
+}
+
+// startWalk returns a walker that has been over data. The caller ends it.
+func startWalk(n *node, data []byte) *walker {
 	w := walkers.Get().(*walker)
 	w.data, w.pos = data, jsonscan.SpaceEnd(data, 0)
 	w.value(n)
-	faults := w.result()
+	return w
+}
+
+// end gives w back.
+func (w *walker) end() {
 	w.data = nil
 	w.path, w.keys = w.path[:0], w.keys[:0]
 	w.faultBytes, w.full, w.hints = 0, false, 0
 	clear(w.faults)
 	w.faults = w.faults[:0]
-	if cap(w.text) <= 16<<10 && cap(w.keys) <= 16<<10 {
+	clear(w.fillings)
+	w.fillings = w.fillings[:0]
+	const most = 16 << 10 // bytes or entries of one kind that are kept
+	if cap(w.text) <= most && cap(w.keys) <= most && cap(w.fillings) <= most/16 {
 		walkers.Put(w)
 	}
-	return faults
 }
 
 // value checks the value at pos and moves behind it. When the walker is full it

@@ -14,7 +14,8 @@ func (w *walker) object(o *object) {
 	if len(o.required) > len(few) {
 		seen = make([]uint64, len(o.required))
 	}
-	if w.enter() {
+	empty := !w.enter()
+	if !empty {
 		depth := len(w.path)
 		w.path = append(w.path, segment{})
 		next := 0
@@ -46,6 +47,9 @@ func (w *walker) object(o *object) {
 			f := &o.fields[i*64+bits.TrailingZeros64(missing)]
 			w.faultMember(w.pos, f.name, f.missing())
 		}
+	}
+	if o.defaults {
+		w.fill(o, seen, empty)
 	}
 }
 
