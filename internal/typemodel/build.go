@@ -15,6 +15,7 @@ type builder struct {
 	objects map[reflect.Type]*object // by struct type: recursion ends here
 	unions  map[*union]bool          // whose variants may occur
 	numbers bool                     // encoding/json.Number occurs
+	urls    bool                     // url.URL occurs
 	types   map[reflect.Type]bool    // every type that has a node, without pointers
 	nodes   []*node
 	nested  int // slices and maps around the current type, without a struct between
@@ -71,6 +72,9 @@ func (b *builder) special(n *node) (done bool, err error) {
 		return true, nil
 	case timeType:
 		n.shape = shapeTime
+		return true, nil
+	case urlType:
+		n.shape, b.urls = shapeURL, true
 		return true, nil
 	case numberType:
 		n.shape, b.numbers = shapeNumber, true

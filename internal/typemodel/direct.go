@@ -7,7 +7,7 @@ import "reflect"
 // functions for types, and its brace gives way to the discriminator.
 
 // direct returns for each struct type that can be the whole value of n, and that
-// is a variant without unions or numbers as text inside, the JSON that goes
+// is a variant without unions, numbers as text or URLs inside, the JSON that goes
 // before its own members.
 func (n *node) direct() map[reflect.Type][]byte {
 	var objects []*object
@@ -42,7 +42,7 @@ func (o *object) isPlain(seen map[*object]bool) bool {
 
 func (n *node) isPlain(seen map[*object]bool) bool {
 	switch n.shape {
-	case shapeUnion, shapeNumber:
+	case shapeUnion, shapeNumber, shapeURL:
 		return false
 	case shapeArray, shapeMap:
 		return n.elem.isPlain(seen)

@@ -16,7 +16,26 @@ func isURI(s string) bool {
 	if !ok || scheme == "" || !isAlpha(scheme[0]) || !uriChars(scheme, "+-.", false) {
 		return false
 	}
-	rest, fragment, _ := strings.Cut(rest, "#")
+	return isRelative(rest)
+}
+
+// isURIReference takes a URI, or a reference relative to one. In the latter no
+// colon may stand in the first segment of the path: what is before it would be
+// the scheme.
+func isURIReference(s string) bool {
+	first := s
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		first = s[:i]
+	}
+	if strings.Contains(first, ":") {
+		return isURI(s)
+	}
+	return isRelative(s)
+}
+
+// isRelative takes what follows the scheme.
+func isRelative(s string) bool {
+	rest, fragment, _ := strings.Cut(s, "#")
 	rest, query, _ := strings.Cut(rest, "?")
 	if !uriChars(fragment, uriPath+"?", true) || !uriChars(query, uriPath+"?", true) {
 		return false

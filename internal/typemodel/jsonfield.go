@@ -114,7 +114,7 @@ func embedded(sf reflect.StructField, f jsonField) (t reflect.Type, isPtr bool, 
 		err = fieldError(sf.Name, "an embedded pointer to an unexported struct cannot be decoded; embed the struct itself")
 	case f.omitzero || f.omitempty || f.quote:
 		err = fieldError(sf.Name, "an embedded struct takes no json options")
-	case implementsAny(t, marshalMethods...) || implementsAny(t, unmarshalMethods...):
+	case t == urlType || implementsAny(t, marshalMethods...) || implementsAny(t, unmarshalMethods...):
 		err = fieldError(sf.Name, "%s encodes itself and so cannot be embedded; make it a named field", typeName(t))
 	default:
 		if tag := firstKeyword(sf.Tag); tag != "" {

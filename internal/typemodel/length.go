@@ -9,7 +9,9 @@ import (
 // length is minLength and maxLength, in code points.
 type length struct{ min, max int }
 
-func hasText(n *node) bool { return n.shape == shapeString || n.shape == shapeText }
+func hasText(n *node) bool {
+	return n.shape == shapeString || n.shape == shapeText || n.shape == shapeURL
+}
 
 func compileLength(n *node, tags map[string]string) (err error) {
 	var c length

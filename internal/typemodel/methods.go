@@ -3,6 +3,7 @@ package typemodel
 import (
 	"encoding"
 	stdjson "encoding/json"
+	"net/url"
 	"reflect"
 	"time"
 
@@ -26,6 +27,7 @@ var (
 	stdRawType   = reflect.TypeFor[stdjson.RawMessage]()
 	timeType     = reflect.TypeFor[time.Time]()
 	durationType = reflect.TypeFor[time.Duration]()
+	urlType      = reflect.TypeFor[url.URL]()
 	numberType   = reflect.TypeFor[stdjson.Number]()
 )
 

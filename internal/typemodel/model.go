@@ -129,6 +129,10 @@ func (m *Model) setOptions(b *builder) {
 		marshalers = append(marshalers, numberMarshaler)
 		unmarshalers = append(unmarshalers, numberUnmarshaler)
 	}
+	if b.urls {
+		marshalers = append(marshalers, urlMarshaler)
+		unmarshalers = append(unmarshalers, urlUnmarshaler)
+	}
 	// With unions the discriminator is an unknown member to the library; the
 	// walker has refused the others.
 	m.decoding = json.RejectUnknownMembers(len(b.unions) == 0)

@@ -21,6 +21,7 @@ const (
 	shapeString
 	shapeText // a type with text methods: a string, the strict decode judges
 	shapeTime
+	shapeURL
 	shapeBytes
 	shapeBool
 	shapeInt
@@ -139,7 +140,7 @@ func (n *node) kind() Kind {
 		return Map
 	case shapeArray:
 		return Array
-	case shapeString, shapeText, shapeTime, shapeBytes, shapeTag:
+	case shapeString, shapeText, shapeTime, shapeURL, shapeBytes, shapeTag:
 		return String
 	case shapeInt, shapeUint, shapeFloat, shapeNumber:
 		return Number
@@ -161,6 +162,8 @@ func (n *node) name() string {
 		noun = "a string"
 	case shapeTime:
 		noun = "a time as a string"
+	case shapeURL:
+		noun = "a URL as a string"
 	case shapeBytes:
 		noun = "base64 as a string"
 	case shapeBool:

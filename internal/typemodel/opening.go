@@ -89,9 +89,9 @@ func newParam(f *field) (p param, err error) {
 		p.absent = []byte("[]")
 	}
 	switch p.node.shape {
-	case shapeString, shapeText, shapeTime, shapeBool, shapeInt, shapeUint, shapeFloat:
+	case shapeString, shapeText, shapeTime, shapeURL, shapeBool, shapeInt, shapeUint, shapeFloat:
 	default:
-		return p, fmt.Errorf("%s cannot be read from a path, query or header; use a string, boolean, number, time, a type with UnmarshalText, or a slice of these", typeName(f.typ))
+		return p, fmt.Errorf("%s cannot be read from a path, query or header; use a string, boolean, number, time, url.URL, a type with UnmarshalText, or a slice of these", typeName(f.typ))
 	}
 	for _, kind := range sourceTags {
 		name, ok := f.tag.Lookup(kind)

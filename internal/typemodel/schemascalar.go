@@ -22,6 +22,11 @@ func (n *node) scalarSchema() []schemaKeyword {
 		return append(text, n.keywords...)
 	case shapeTime:
 		return append(text, schemaKeyword{"format", `"date-time"`})
+	case shapeURL:
+		if !n.says("format") {
+			text = append(text, schemaKeyword{"format", `"uri-reference"`})
+		}
+		return append(text, n.keywords...)
 	case shapeBytes:
 		return append(text, base64Schema(n.length)...)
 	case shapeTag:
@@ -115,16 +120,12 @@ func base64Schema(length int) []schemaKeyword {
 // keySchema returns the schema of the names of a map that have no definition;
 // nil allows all.
 func keySchema(key *node) []schemaKeyword {
-	if key.enum != nil {
-		return key.quotedSchema()
-	}
 	switch key.shape {
-	case shapeInt:
-		return []schemaKeyword{{"pattern", intPattern}}
-	case shapeUint:
-		return []schemaKeyword{{"pattern", uintPattern}}
+	case shapeInt, shapeUint:
+		schema := key.quotedSchema()
+		return schema[len(schema)-1:] // the values or the pattern, without the format
 	case shapeTime:
 		return []schemaKeyword{{"format", `"date-time"`}}
 	}
-	return nil
+	return key.keywords
 }

@@ -2,6 +2,7 @@ package typemodel
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -29,7 +30,7 @@ var constraints = []constraint{
 	{[]string{"multipleOf"}, hasRange, "numbers", compileMultiple},
 	{[]string{"format"}, hasText, "strings", compileFormat},
 	{[]string{"minItems", "maxItems"}, hasItems, "slices and arrays", compileItems},
-	{[]string{"uniqueItems"}, hasUnique, "slices and arrays of strings, numbers and booleans", compileUnique},
+	{[]string{"uniqueItems"}, hasItems, "slices and arrays", compileUnique},
 	{[]string{"minProperties", "maxProperties"}, hasProperties, "maps", compileProperties},
 }
 
@@ -47,7 +48,7 @@ var unsupported = map[string]string{
 }
 
 // readTags checks the tags of a field whose node is n and compiles the
-// constraints. It returns the tags that this package knows.
+// constraints. It returns the tags of the field itself that this package knows.
 func (b *builder) readTags(tag reflect.StructTag, n *node) (map[string]string, error) {
 	keys, err := tagKeys(tag)
 	if err != nil {
@@ -55,38 +56,87 @@ func (b *builder) readTags(tag reflect.StructTag, n *node) (map[string]string, e
 	}
 	tags := map[string]string{}
 	for _, key := range keys {
-		if advice, ok := unsupported[key]; ok {
+		part, last := "", key
+		if i := strings.LastIndexByte(key, '.'); i >= 0 {
+			part, last = key[:i+1], key[i+1:]
+		}
+		if advice, ok := unsupported[last]; ok {
 			if advice != "" {
 				advice = "; " + advice
 			}
 			return nil, fmt.Errorf("the tag %s is not supported%s", key, advice)
 		}
-		name := keyword(key)
-		if name == "" {
+		name := keyword(last)
+		switch {
+		case name == "":
 			continue
-		}
-		if name != key {
-			return nil, fmt.Errorf("the tag %s is written %s", key, name)
+		case name != last:
+			return nil, fmt.Errorf("the tag %s is written %s", key, part+name)
+		case part != "" && slices.Contains(annotations, name):
+			return nil, fmt.Errorf("the tag %s is for the field itself, as %s", key, name)
 		}
 		tags[key] = tag.Get(key)
+	}
+	return tags, b.constrain(n, tags, "")
+}
+
+// constrain compiles the constraints of n and of what it holds; their tags
+// begin with part.
+func (b *builder) constrain(n *node, tags map[string]string, part string) error {
+	own, inner := map[string]string{}, map[string]map[string]string{}
+	for key, value := range tags {
+		before, after, ok := strings.Cut(key, ".")
+		if !ok {
+			own[key] = value
+			continue
+		}
+		if inner[before] == nil {
+			inner[before] = map[string]string{}
+		}
+		inner[before][after] = value
+	}
+	for _, step := range slices.Sorted(maps.Keys(inner)) {
+		held := n.held(step)
+		if held == nil {
+			return fmt.Errorf("the tag %s.%s does not apply to %s; slices and arrays have items, maps have keys and values",
+				part+step, slices.Min(slices.Collect(maps.Keys(inner[step]))), typeName(n.typ))
+		}
+		if err := b.constrain(held, inner[step], part+step+"."); err != nil {
+			return err
+		}
 	}
 	if b.stored() { // the tags must be right, but what was stored comes back
 		unchecked := *n
 		n = &unchecked
 	}
 	for _, c := range constraints {
-		i := slices.IndexFunc(c.tags, func(name string) bool { _, ok := tags[name]; return ok })
+		i := slices.IndexFunc(c.tags, func(name string) bool { _, ok := own[name]; return ok })
 		if i < 0 {
 			continue
 		}
 		if !c.applies(n) {
-			return nil, fmt.Errorf("the tag %s applies to %s, not to %s", c.tags[i], c.to, typeName(n.typ))
+			return fmt.Errorf("the tag %s applies to %s, not to %s", part+c.tags[i], c.to, typeName(n.typ))
 		}
-		if err := c.compile(n, tags); err != nil {
-			return nil, err
+		if err := c.compile(n, own); err != nil {
+			if part != "" {
+				return fmt.Errorf("%s: %w", strings.TrimSuffix(part, "."), err)
+			}
+			return err
 		}
 	}
-	return tags, nil
+	return nil
+}
+
+// held returns the node of the items of a slice or array, or of the keys or
+// values of a map; nil if n has none.
+func (n *node) held(step string) *node {
+	switch {
+	case step == "items" && n.shape == shapeArray, step == "values" && n.shape == shapeMap:
+		return n.elem
+	case step == "keys" && n.shape == shapeMap:
+		return n.key
+	}
+	return nil
 }
 
 // keyword returns how key is really written if it is one of ours in any case
@@ -115,7 +165,8 @@ func keyword(key string) string {
 func firstKeyword(tag reflect.StructTag) string {
 	keys, _ := tagKeys(tag)
 	for _, key := range keys {
-		if _, ok := unsupported[key]; ok || keyword(key) != "" && key != "doc" {
+		last := key[strings.LastIndexByte(key, '.')+1:]
+		if _, ok := unsupported[last]; ok || keyword(last) != "" && key != "doc" {
 			return key
 		}
 	}

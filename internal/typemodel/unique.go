@@ -7,20 +7,10 @@ import (
 	"github.com/kanava-go/kanava/internal/jsonscan"
 )
 
-// uniqueItems compares elements as JSON: 1 and 1.0 are equal, and so are strings
-// that differ in their escapes only. It is for scalars, because equality of
-// objects would not be what Go programs take for it.
-
-func hasUnique(n *node) bool {
-	if n.shape != shapeArray {
-		return false
-	}
-	switch n.elem.shape {
-	case shapeString, shapeText, shapeBool, shapeInt, shapeUint, shapeFloat, shapeNumber:
-		return true
-	}
-	return false
-}
+// uniqueItems compares elements as JSON Schema does: 1 and 1.0 are equal, and so
+// are strings that differ in their escapes only and objects that differ in the
+// order of their members. It looks at what was sent: a member that is absent
+// and one that has its default are not equal.
 
 func compileUnique(n *node, tags map[string]string) (err error) {
 	if n.unique, err = isTrue(tags, "uniqueItems"); n.unique {
@@ -48,8 +38,9 @@ func (w *walker) distinct(start, count int) {
 	w.pos = behind
 }
 
-// canonical returns a form of a scalar that is the same exactly for equal ones.
-// What is no scalar is a fault already.
+// canonical returns a form of a value that is the same exactly for equal ones; of
+// objects and arrays a digest, which differs for others but for an accident of
+// one in 2^128.
 func canonical(raw []byte) []byte {
 	switch c := raw[0]; {
 	case c == '"':
@@ -68,6 +59,9 @@ func canonical(raw []byte) []byte {
 			out = append(out, '-')
 		}
 		return strconv.AppendInt(append(append(append(out, d.whole...), d.fraction...), 'e'), d.exp, 10)
+	case c == '{' || c == '[':
+		sum, _ := digestOf(raw, 0)
+		return sum.append([]byte{c})
 	}
 	return raw
 }

@@ -121,7 +121,7 @@ func (w *walker) value(n *node) {
 			w.variant(n)
 			return
 		}
-	case shapeText, shapeTime, shapeBytes, shapeTag:
+	case shapeText, shapeTime, shapeURL, shapeBytes, shapeTag:
 		if c == '"' {
 			w.str(n)
 			return

@@ -26,6 +26,11 @@ func (w *walker) content(n *node, start, end int, escaped bool) {
 		if !isTime(text) {
 			w.fault(start, "must be a time as in RFC 3339, such as 2006-01-02T15:04:05Z")
 		}
+	case shapeURL:
+		if !isURLText(string(text)) {
+			w.fault(start, "must be a URL")
+			return // its format would say the same
+		}
 	case shapeBytes:
 		if message := base64Fault(text, n.length); message != "" {
 			w.fault(start, message)
