@@ -1,5 +1,5 @@
-# Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race" and "browser"
-# say below what else. CI runs the same targets, see .ci/run.
+# Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race", "browser" and
+# "peers" say below what else. CI runs the same targets, see .ci/run.
 
 GO        ?= go
 TESTFLAGS ?=
@@ -8,8 +8,14 @@ FUZZ      ?= .
 SOAKTIME  ?= 20s
 CHROMIUM  ?= $(firstword $(wildcard /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome))
 
-# The directories of the workspace's modules, the root first.
-MODULES = $$($(GO) list -m -f '{{.Dir}}')
+NGINX_PATH ?= $(firstword $(wildcard /usr/sbin/nginx) nginx)
+# Debian's Python, which sees Debian's packages.
+PYTHON     ?= $(firstword $(wildcard /usr/bin/python3) python3)
+
+# The directories of all modules, the root first: those of the workspace, and
+# the tests with foreign programs, which "go test work" is not to run.
+PEERS   = $(CURDIR)/internal/peertest
+MODULES = $$($(GO) list -m -f '{{.Dir}}') $(PEERS)
 LINTER  = $(CURDIR)/bin/golangci-lint
 
 .DEFAULT_GOAL := help
@@ -36,11 +42,11 @@ vet: ## go vet for every module
 
 .PHONY: lint
 lint: bin/golangci-lint ## golangci-lint, pinned in tools/go.mod and built from there
-	@set -e; for dir in $(MODULES); do echo "lint $$dir"; (cd "$$dir" && "$(LINTER)" run --allow-parallel-runners ./...); done
+	@set -e; for dir in $(MODULES); do echo "lint $$dir"; (cd "$$dir" && GOWORK=off "$(LINTER)" run --allow-parallel-runners ./...); done
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format all Go code (gofumpt, grouped imports)
-	@set -e; for dir in $(MODULES); do (cd "$$dir" && "$(LINTER)" fmt ./...); done
+	@set -e; for dir in $(MODULES); do (cd "$$dir" && GOWORK=off "$(LINTER)" fmt ./...); done
 
 # Built again when its version changes, and not before. The first build takes
 # some minutes on a small machine.
@@ -81,8 +87,14 @@ browser: ## Browser tests of the chat example; needs Node, npm and Chromium
 	@test -n "$(CHROMIUM)" || { echo "make browser: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
 	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
 
+.PHONY: peers
+peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
+	@command -v "$(NGINX_PATH)" >/dev/null || { echo "make peers: needs nginx; install Debian's package nginx-light, or set NGINX_PATH" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import autobahn.twisted.websocket' || { echo "make peers: needs autobahn with Twisted; install Debian's package python3-autobahn, or set PYTHON to a Python that has them" >&2; exit 1; }
+	$(strip cd $(PEERS) && GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" $(GO) test $(TESTFLAGS) ./...)
+
 .PHONY: check
-check: test jsonv2 vet lint build-alone race browser soak ## Everything that CI checks
+check: test jsonv2 vet lint build-alone race browser peers soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000
