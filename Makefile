@@ -1,5 +1,5 @@
-# Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race", "browser" and
-# "peers" say below what else. CI runs the same targets, see .ci/run.
+# Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race", "ts",
+# "browser" and "peers" say below what else. CI runs the same targets, see .ci/run.
 
 GO        ?= go
 TESTFLAGS ?=
@@ -87,6 +87,11 @@ browser: ## Browser tests of the chat example; needs Node, npm and Chromium
 	@test -n "$(CHROMIUM)" || { echo "make browser: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
 	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
 
+.PHONY: ts
+ts: ## Types, tests and size of the TypeScript run-time; needs Node 20 and npm
+	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo "make ts: needs Node 20 or newer" >&2; exit 1; }
+	cd clients/ts && npm ci --no-audit --no-fund && npm run check && npm test
+
 .PHONY: peers
 peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
 	@command -v "$(NGINX_PATH)" >/dev/null || { echo "make peers: needs nginx; install Debian's package nginx-light, or set NGINX_PATH" >&2; exit 1; }
@@ -94,7 +99,7 @@ peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
 	$(strip cd $(PEERS) && GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" $(GO) test $(TESTFLAGS) ./...)
 
 .PHONY: check
-check: test jsonv2 vet lint build-alone race browser peers soak ## Everything that CI checks
+check: test jsonv2 vet lint build-alone race ts browser peers soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000
