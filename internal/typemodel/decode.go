@@ -47,15 +47,15 @@ func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Faul
 func judged(err error) Fault {
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return Fault{string(syntactic.JSONPointer), isDuplicate}
+			return Fault{shortened(syntactic.JSONPointer), isDuplicate}
 		}
-		return Fault{string(syntactic.JSONPointer), "is malformed"}
+		return Fault{shortened(syntactic.JSONPointer), "is malformed"}
 	}
 	semantic, ok := errors.AsType[*json.SemanticError](err)
 	if !ok {
 		return Fault{"", "is not valid"}
 	}
-	f := Fault{string(semantic.JSONPointer), "is not valid"}
+	f := Fault{shortened(semantic.JSONPointer), "is not valid"}
 	if errors.Is(err, json.ErrUnknownName) {
 		f.Message = "is unknown"
 	} else if t := semantic.GoType; t != nil && t.Kind() != reflect.Pointer && t.Name() != "" && t.PkgPath() != "" {

@@ -1,16 +1,23 @@
 package typemodel
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/kanava-go/kanava/internal/jsonscan"
+)
 
 // A member that has a default and is not there is written into the JSON before
 // that is decoded: so it is the same for structs at any depth, in slices, maps
 // and unions.
 
-// filling is a member that is to be written into an object.
+// filling is a member that is to be written into an object: a default, or a
+// discriminator that stands further back.
 type filling struct {
-	at    int // of the object's closing bracket
-	field *field
-	first bool // the object has no other members
+	at    int    // of the object's closing bracket, or behind the opening one
+	field *field // the default
+	first bool   // the object has no other members
+	tag   jsonscan.Member
 }
 
 // fill records the members of o that have defaults and have not been seen. The
@@ -18,27 +25,44 @@ type filling struct {
 func (w *walker) fill(o *object, seen []uint64, empty bool) {
 	for i := range o.fields {
 		if f := &o.fields[i]; f.hasDefault && seen[i/64]>>(i%64)&1 == 0 {
-			w.fillings = append(w.fillings, filling{w.pos - 1, f, empty})
+			w.fillings = append(w.fillings, filling{at: w.pos - 1, field: f, first: empty})
 			empty = false
 		}
 	}
 }
 
-// filled returns the text with what fill has recorded.
+// filled returns the text with what has been recorded.
 func (w *walker) filled() []byte {
-	size := len(w.data)
+	rest := w.data
+	size, moves := len(rest), false
 	for _, f := range w.fillings {
-		size += len(f.field.filling) + 1
+		if size++; f.tag.Found() {
+			size, moves = size+f.tag.End-f.tag.Start, true
+		} else {
+			size += len(f.field.filling)
+		}
+	}
+	if moves {
+		rest = bytes.Clone(rest)
+		for _, f := range w.fillings {
+			if f.tag.Found() {
+				jsonscan.Blank(rest, f.tag)
+			}
+		}
 	}
 	out, from := make([]byte, 0, size), 0
 	for _, f := range w.fillings {
-		out, from = append(out, w.data[from:f.at]...), f.at
-		if !f.first {
-			out = append(out, ',')
+		out, from = append(out, rest[from:f.at]...), f.at
+		switch {
+		case f.tag.Found():
+			out = append(append(out, w.data[f.tag.Start:f.tag.End]...), ',')
+		case f.first:
+			out = append(out, f.field.filling...)
+		default:
+			out = append(append(out, ','), f.field.filling...)
 		}
-		out = append(out, f.field.filling...)
 	}
-	return append(out, w.data[from:]...)
+	return append(out, rest[from:]...)
 }
 
 // setDefault checks the default of f as if a client had sent it, and prepares
@@ -63,6 +87,9 @@ func (m *Model) setDefault(f *field, busy map[*field]bool) error {
 	w := startWalk(f.node, raw)
 	defer w.end()
 	for _, inner := range w.fillings {
+		if inner.field == nil {
+			continue
+		}
 		if err := m.setDefault(inner.field, busy); err != nil {
 			return fmt.Errorf("default:%q: member %q: %w", f.defaultText, inner.field.name, err)
 		}

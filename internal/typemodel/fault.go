@@ -6,16 +6,18 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/kanava-go/kanava/internal/jsonscan"
 )
 
 // Fault is one thing that is wrong with an input.
 type Fault struct {
-	Pointer string // JSON pointer (RFC 6901) into the input; of a missing member, where it should be
+	Pointer string // JSON pointer (RFC 6901) into the input; of a missing member, where it should be; if it were too long, to what holds the place
 	Message string // for the client; it names members but repeats no values
 }
 
 const (
+	maxPointer    = 2 << 10  // bytes; what is further in has the pointer to what holds it
 	maxFaults     = 100      // what follows is one fault that says so
 	maxFaultBytes = 16 << 10 // of pointers and messages: names in the input may be long
 	maxQuotedName = 64       // bytes of a name inside a message
@@ -60,18 +62,30 @@ func (w *walker) faultMember(at int, name, message string) {
 func (w *walker) pointer(name string) string {
 	var b []byte
 	for _, s := range w.path {
-		b = append(b, '/')
-		if s.nameEnd == 0 {
+		end := len(b)
+		if b = append(b, '/'); s.nameEnd == 0 {
 			b = strconv.AppendInt(b, int64(s.index), 10)
-			continue
+		} else {
+			w.text, _ = jsonscan.AppendString(w.text[:0], w.data[s.nameStart:s.nameEnd])
+			b = appendEscaped(b, string(w.text))
 		}
-		w.text, _ = jsonscan.AppendString(w.text[:0], w.data[s.nameStart:s.nameEnd])
-		b = appendEscaped(b, string(w.text))
+		if len(b) > maxPointer {
+			return string(b[:end])
+		}
 	}
 	if name != "" {
 		b = appendEscaped(append(b, '/'), name)
 	}
 	return string(b)
+}
+
+// shortened returns pointer, or if it is too long, the pointer to what holds the
+// place.
+func shortened(pointer jsontext.Pointer) string {
+	for len(pointer) > maxPointer {
+		pointer = pointer.Parent()
+	}
+	return string(pointer)
 }
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")

@@ -158,6 +158,51 @@ func roundTrip(t *rapid.T, v free, use typemodel.Use) {
 	}
 }
 
+// TestOrderOfMembersDoesNotMatter proves it, for discriminators behind other
+// unions too, with white space and without, and with defaults to fill in.
+func TestOrderOfMembersDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		tall := drawStatus(9).Draw(t, "status")
+		shuffled(t, random, drawFree(1).Draw(t, "free"))
+		shuffled(t, random, drawDefaults(t))
+		shuffled(t, random, []status{tall, drawStatus(2).Draw(t, "second")})
+	})
+}
+
+func shuffled[T any](t *rapid.T, random *rand.Rand, v T) {
+	m, err := typemodel.Of(reflect.TypeFor[T](), typemodel.Input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := m.Append(nil, &v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := parseTree(raw)
+	doc.shuffle(random)
+	changed := jsontext.Value(doc.append(nil))
+	if random.IntN(2) == 0 {
+		if err := changed.Indent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var want, got T
+	if faults, err := m.Decode(context.Background(), raw, &want); faults != nil || err != nil {
+		t.Fatalf("%s: %v %v", raw, faults, err)
+	}
+	faults, err := m.Decode(context.Background(), changed, &got)
+	if diff := cmp.Diff(want, got, sameFree, cmp.AllowUnexported(style{}), cmp.Comparer(sameRaw)); diff != "" || faults != nil || err != nil {
+		t.Fatalf("%s\n%s: faults %v, error %v\n%s", raw, changed, faults, err, diff)
+	}
+}
+
+// sameRaw compares raw JSON whose members may be in another order.
+func sameRaw(a, b jsontext.Value) bool {
+	a, b = a.Clone(), b.Clone()
+	return a.Canonicalize() == nil && b.Canonicalize() == nil && string(a) == string(b) || string(a) == string(b)
+}
+
 // TestMutated proves that a damaged document gives faults or decodes, and never
 // anything else. Every fault has a pointer of valid form.
 func TestMutated(t *testing.T) {

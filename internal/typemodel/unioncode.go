@@ -152,8 +152,8 @@ func decodeVariant(dec *jsontext.Decoder, u *union) (*variant, reflect.Value, er
 		i++
 	}
 	n := -1
-	if start, end := findMember(data, i, u.property, u.quoted); end > 0 {
-		n = u.lookup(data[start:end])
+	if tag := u.find(data, i, jsonscan.ValueEnd); tag.Found() {
+		n = u.lookup(data[tag.ValueStart:tag.ValueEnd])
 	}
 	if n < 0 {
 		return nil, reflect.Value{}, errors.New("no discriminator")
@@ -174,51 +174,4 @@ func (u *union) lookup(raw []byte) int {
 		return n
 	}
 	return -1
-}
-
-// findMember returns where the value of the member name stands in the object
-// that begins at data[i]; end is 0 if there is none. quoted is name as JSON. It
-// trusts the grammar as far as the object reaches.
-func findMember(data []byte, i int, name, quoted string) (start, end int) {
-	i = jsonscan.SpaceEnd(data, i+1)
-	for data[i] == '"' {
-		at := i
-		end, escaped := jsonscan.StringEnd(data, at)
-		match := string(data[at:end]) == quoted
-		if escaped {
-			text, _ := jsonscan.String(data[at:end])
-			match = text == name
-		}
-		i = jsonscan.SpaceEnd(data, end)
-		i = jsonscan.SpaceEnd(data, i+1)
-		end = jsonscan.ValueEnd(data, i)
-		if match {
-			return i, end
-		}
-		i = jsonscan.SpaceEnd(data, end)
-		if data[i] == ',' {
-			i = jsonscan.SpaceEnd(data, i+1)
-		}
-	}
-	return 0, 0
-}
-
-// variant checks the object at pos as one of a union.
-func (w *walker) variant(n *node) {
-	u := n.union
-	start, end := findMember(w.data, w.pos, u.property, u.quoted)
-	i := -1
-	if end > 0 {
-		i = u.lookup(w.data[start:end])
-	}
-	if i >= 0 {
-		w.object(n.variants[i])
-		return
-	}
-	message := u.message
-	if end == 0 {
-		start, message = w.pos, isMissing+"; "+message
-	}
-	w.faultMember(start, u.property, message)
-	w.skip()
 }

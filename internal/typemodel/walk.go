@@ -18,7 +18,9 @@ type walker struct {
 	full       bool // no more faults are wanted: everybody returns
 	hints      int  // names suggested so far
 
-	fillings []filling // of defaults, in the order of the text
+	fillings []filling // in the order of the text
+	starts   []int     // of the objects and arrays in the text, once a union needs it
+	ends     []int     // behind them
 
 	text []byte // scratch for decoded strings
 	keys []int  // of the maps that are open: start and end of each name
@@ -52,13 +54,14 @@ func startWalk(n *node, data []byte) *walker {
 func (w *walker) end() {
 	w.data = nil
 	w.path, w.keys = w.path[:0], w.keys[:0]
+	w.starts, w.ends = w.starts[:0], w.ends[:0]
 	w.faultBytes, w.full, w.hints = 0, false, 0
 	clear(w.faults)
 	w.faults = w.faults[:0]
 	clear(w.fillings)
 	w.fillings = w.fillings[:0]
 	const most = 16 << 10 // bytes or entries of one kind that are kept
-	if cap(w.text) <= most && cap(w.keys) <= most && cap(w.fillings) <= most/16 {
+	if cap(w.text) <= most && cap(w.keys) <= most && cap(w.starts) <= most && cap(w.fillings) <= most/16 {
 		walkers.Put(w)
 	}
 }
