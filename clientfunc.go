@@ -59,8 +59,8 @@ func NewClientFunc[In, Out any](name string) *ClientFunc[In, Out] {
 // errors are CodeUnimplemented where the client's wire form has no such calls,
 // CodeResourceExhausted if 32 calls of the client are unanswered,
 // CodeDeadlineExceeded if no answer came in time, CodeInvalidArgument for an
-// answer that breaks the rules of Out, CodeAborted if the user changes
-// meanwhile, and ErrClosed if the connection has ended.
+// answer that breaks the rules of Out, and ErrClosed if the connection has
+// ended.
 //
 // Messages of the client wait while a function has its turn. So a function that
 // asks the client that has called it must be a stream or [Concurrent]: it is an
@@ -103,9 +103,7 @@ type asks struct {
 
 // ask is one of them.
 type ask struct {
-	by   *call         // of the same connection; nil if it is none
-	long bool          // the client needs longer, and has said so; guarded by conn.mu
-	more chan struct{} // closed then
+	more chan struct{} // holds one: the client needs longer
 	done chan struct{} // closed when the answer is there
 	out  []byte
 	err  error
@@ -127,7 +125,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end))
 	}
-	id, a, err := c.openAsk(callOf(ctx))
+	id, a, err := c.openAsk()
 	if err != nil {
 		return nil, err
 	}
@@ -147,14 +145,12 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	more := a.more
 	for {
 		select {
 		case <-a.done:
 			return a.out, a.err
-		case <-more:
+		case <-a.more:
 			timer.Reset(waitTime)
-			more = nil // once
 			continue
 		case <-ctx.Done():
 			err = ctx.Err()
@@ -163,14 +159,12 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 		case <-c.life.Done():
 			return nil, ErrClosed
 		}
-		if c.closeAsk(id) {
-			_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
-		}
+		_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
 		return nil, err
 	}
 }
 
-func (c *conn) openAsk(by *call) (uint64, *ask, error) {
+func (c *conn) openAsk() (uint64, *ask, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -183,37 +177,16 @@ func (c *conn) openAsk(by *call) (uint64, *ask, error) {
 		c.asks.open = make(map[uint64]*ask)
 	}
 	c.asks.last++
-	a := &ask{more: make(chan struct{}), done: make(chan struct{})}
-	if by != nil && by.c == c {
-		a.by = by
-	}
+	a := &ask{more: make(chan struct{}, 1), done: make(chan struct{})}
 	c.asks.open[c.asks.last] = a
 	c.resume() // the answer has to be read
 	return c.asks.last, a, nil
 }
 
-// closeAsk forgets a call, and reports whether it was there.
-func (c *conn) closeAsk(id uint64) bool {
+func (c *conn) closeAsk(id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, found := c.asks.open[id]
 	delete(c.asks.open, id)
-	return found
-}
-
-// abortAsks ends the calls of the client's functions that were begun under a
-// former user, but for those of one call: the next user does not answer for
-// the former. c.mu is held.
-func (c *conn) abortAsks(but *call) {
-	for id, a := range c.asks.open {
-		if but != nil && a.by == but {
-			continue
-		}
-		a.err = errAborted
-		delete(c.asks.open, id)
-		close(a.done)
-		_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
-	}
 }
 
 // clientError is an error as a client tells it.
@@ -249,9 +222,9 @@ func (c *conn) takeAnswer(id uint64, m *message) *Error {
 	switch {
 	case a == nil:
 	case found[memberWait].Found():
-		if !a.long {
-			a.long = true
-			close(a.more)
+		select {
+		case a.more <- struct{}{}:
+		default:
 		}
 	default:
 		a.out, a.err = []byte("null"), failed

@@ -171,12 +171,9 @@ func (x *call) run() {
 		x.answer(out, err)
 	}()
 	x.observe()
-	switch {
-	case x.m.canceled:
-		err = errCanceled
-	case x.hasKey():
+	if x.hasKey() {
 		out, err = x.once()
-	default:
+	} else {
 		out, err = x.invoke()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,16 +23,15 @@ type Schema struct {
 	Const      jsontext.Value   `json:"const"`
 	Enum       []jsontext.Value `json:"enum"`
 	Items      *Schema          `json:"items"`
-	MinItems   int              `json:"minItems"`
-	MaxItems   *int             `json:"maxItems"`
 	Properties Properties       `json:"properties"`
 	Required   []string         `json:"required"`
 	Additional *Schema          `json:"additionalProperties"` // of a map; nil where there are none
 	Names      *Schema          `json:"propertyNames"`
 	AnyOf      []*Schema        `json:"anyOf"`
 	OneOf      []*Schema        `json:"oneOf"`
-	Minimum    *float64         `json:"minimum"`
-	Maximum    *float64         `json:"maximum"`
+
+	// Rules are the constraints, such as minLength, by their keywords.
+	Rules map[string]jsontext.Value `json:",inline"`
 
 	Doc        string         `json:"description"`
 	Deprecated bool           `json:"deprecated"`
@@ -87,6 +87,7 @@ func (s *Schema) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if err := json.UnmarshalDecode(dec, (*fields)(s)); err != nil {
 		return err
 	}
+	maps.DeleteFunc(s.Rules, func(name string, _ jsontext.Value) bool { return !slices.Contains(ruleNames, name) })
 	for i := range s.Properties {
 		s.Properties[i].Optional = !slices.Contains(s.Required, s.Properties[i].Name)
 	}
@@ -94,6 +95,12 @@ func (s *Schema) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		s.Additional = nil
 	}
 	return nil
+}
+
+// ruleNames are the keywords of constraints.
+var ruleNames = []string{
+	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+	"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
 }
 
 // UnmarshalJSONFrom reads members in order.
@@ -144,6 +151,13 @@ func (s *Schema) Refers() string {
 // IsAny reports whether s allows any JSON.
 func (s *Schema) IsAny() bool {
 	return s.Ref == "" && len(s.Type) == 0 && s.Const == nil && s.Enum == nil && s.AnyOf == nil && s.OneOf == nil && !s.Never
+}
+
+// Length returns how many items an array has, if that is fixed.
+func (s *Schema) Length() (n int, fixed bool) {
+	least, most := s.Rules["minItems"], s.Rules["maxItems"]
+	fixed = least != nil && bytes.Equal(least, most) && json.Unmarshal(least, &n) == nil
+	return n, fixed
 }
 
 // IsNull reports whether s allows null only.

@@ -168,6 +168,8 @@ func Server() *kanava.Server[Session] {
 			Declares: []kanava.Declared{
 				kanava.NewTopic[Shape](srv.EventHub(), "shape"), kanava.NewTopic[[]byte](srv.EventHub(), "chunk"),
 				kanava.NewPush[*shop.Item]("notice"), kanava.NewPush[map[string]time.Time]("lost"), kanava.NewPush[[]byte]("raw"),
+				kanava.NewClientFunc[Tree, Role]("confirm"), kanava.NewClientFunc[kanava.None, kanava.None]("ring-bell"),
+				kanava.NewClientFunc[shop.Item, []shop.Item]("sort"),
 			},
 		},
 		kanava.Wiring[kanava.None, Session]{
