@@ -122,9 +122,14 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     new KanavaError(code, message, { unknownOutcome, cause });
   const told = (err: any) => new KanavaError(err.code, err.message, err);
 
+  const known = (error: any) =>
+    error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);
+
+  // setTimeout takes no more for a wait than what fits into 31 bits.
+  const after = (ms: number, then: () => void) => setTimeout(then, Math.min(ms, 2 ** 31 - 1));
   const later = (name: unknown, then: () => void, ms: number) => {
     clearTimeout(timers.get(name));
-    timers.set(name, setTimeout(then, Math.min(ms, 2 ** 31 - 1)));
+    timers.set(name, after(ms, then));
   };
 
   const emit = (event: string, value: any, meta?: any) => {
@@ -141,6 +146,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     }
   };
 
+  const closed = () => state.name === 'closed';
   const become = (next: KanavaState) => {
     state = next;
     emit(':state', state);
@@ -182,12 +188,12 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     const abort = () => giveUp('canceled', 'the call was given up', signal!.reason);
 
     if (signal?.aborted) abort();
-    else if (state.name === 'closed' || (session && session !== run)) call.done(fault('unavailable', 'there is no connection'));
+    else if (closed() || (session && session !== run)) call.done(fault('unavailable', 'there is no connection'));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text)) call.done(fault('invalid_argument', 'half of a surrogate pair'));
     else {
       signal?.addEventListener('abort', abort);
-      if (timeout < Infinity) timer = setTimeout(() => giveUp('deadline_exceeded', 'no answer in time'), timeout);
+      if (timeout < Infinity) timer = after(timeout, () => giveUp('deadline_exceeded', 'no answer in time'));
       queue.push(call);
       flush();
       trim();
@@ -300,7 +306,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       becomeReady();
     } catch (error: any) {
       if (mine !== run) return;
-      emit(':error', error);
+      emit(':error', known(error));
       if (ready) return; // the session lasts a while yet
       if (error?.retryAfter) notBefore = now() + error.retryAfter;
       const wrong = error?.code === 'unauthenticated';
@@ -384,7 +390,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     bin: (f) => emit(':binary', bytes(f.bin)),
     sub: (f) => topic(f.sub).frame('sub', f),
     on: (f) => topic(f.on).frame('on', f),
-    at: (f) => topic(f.at).frame('at', f),
+    at: (f) => topics.get(f.at)?.frame('at', f),
     unsub(f) {
       clearTimeout(timers.get(topics.get(f.unsub)));
       topics.delete(f.unsub);
@@ -483,7 +489,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
   };
 
   const attempt = async () => {
-    if (state.name === 'closed') return;
+    if (closed()) return;
     const mine = ++run;
     clearTimeout(timers.get('retry'));
     later('greet', () => lose(1006, 'no answer'), 15_000);
@@ -507,7 +513,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       s.onerror = () => {};
     } catch (error) {
       if (mine !== run) return;
-      emit(':error', error);
+      emit(':error', known(error));
       lose(1006, 'no connection');
     }
   };
@@ -522,9 +528,6 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       socket.close(code);
     }
     for (const t of topics.values()) t.drop();
-    const open = [...asked.values()];
-    asked.clear();
-    for (const stop of open) stop(lost(false));
     socket = server = away = undefined;
     openedAt = due = Infinity;
     ready = woken = false;
@@ -536,14 +539,18 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       if (call.session) call.done(lost(false));
       else queue.push(call);
     }
+    const open = [...asked.values()];
+    asked.clear();
+    for (const stop of open) stop(lost(false));
     trim();
   };
 
   const lose = (code: number, text: string, final = false) => {
-    if (state.name === 'closed') return;
+    if (closed()) return;
     const advice = away?.at;
     if (now() - openedAt >= 10_000) failures = 0;
     drop();
+    if (closed()) return; // by whom drop() has told
     if (final || stops(code) || (code === 4401 && ++refused > 1)) return end(code, text);
     patient = !!advice || notBefore > now();
     const next = advice ?? Math.max(now(), notBefore) + spread(0, calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
@@ -598,7 +605,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       if (data.length > server.max) throw fault('too_large', 'the message is larger than the server takes');
       socket.send(data);
     },
-    close: () => void (state.name === 'closed' || end(1000, 'closed')),
+    close: () => void (closed() || end(1000, 'closed')),
     opened,
     get state() {
       return state;

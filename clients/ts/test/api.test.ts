@@ -133,6 +133,14 @@ describe('calls', () => {
     expect(h.socket.sent[0].in).toEqual({ n: 1 });
   });
 
+  test('a time limit may be longer than timers can wait', async () => {
+    await open({ ping: 0 });
+    const call = h.chat.call('', 'x', {}, { timeout: 2 ** 40 });
+    await h.clock.pass(1_000_000_000);
+    h.socket.frame({ re: 1, out: 1 });
+    expect(await call).toBe(1);
+  });
+
   test('a thousand at once are all sent, in order', async () => {
     await open();
     const all = Promise.all(Array.from({ length: 1000 }, (_, i) => h.chat.call('', 'x', i)));

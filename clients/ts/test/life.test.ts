@@ -218,6 +218,22 @@ describe('after close() nothing is left', () => {
     expect(h.left).toEqual(nothing);
   });
 
+  test.each(['dropped', 'aborted'])('in what is told when the connection is lost: %s', async (what) => {
+    await h.connect({ queue: 0 });
+    await h.greet({ calls: 1 });
+    const close = vi.fn(() => h.chat.close());
+    if (what === 'dropped') h.chat.listen('', 'dropped', undefined, close);
+    else h.chat.handler('confirm', (_, { signal }) => new Promise(() => signal.addEventListener('abort', close)));
+    h.socket.frame({ call: 'confirm', id: 1, ms: 1000 });
+    for (const _ of [1, 2]) h.chat.call('', 'x').catch(() => {});
+    await h.clock.pass(0);
+    h.socket.end(1006);
+    await h.clock.pass(60_000);
+    expect(close).toHaveBeenCalledTimes(1);
+    expect(h.chat.state).toMatchObject({ name: 'closed', code: 1000 });
+    expect(h.left).toEqual(nothing);
+  });
+
   test('a code that says stop leaves nothing either', async () => {
     await h.connect();
     await h.greet();
