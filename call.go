@@ -98,6 +98,7 @@ func (c *conn) begin(x *call, ordered bool) bool {
 	if c.phase >= phaseClosing && x.a.kind != KindDisconnect {
 		return false
 	}
+	x.m.canceled = x.m.canceled || c.canceled && x.m.id == c.taken
 	x.next = c.calls
 	if x.next != nil {
 		x.next.prev = x

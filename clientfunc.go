@@ -59,8 +59,8 @@ func NewClientFunc[In, Out any](name string) *ClientFunc[In, Out] {
 // errors are CodeUnimplemented where the client's wire form has no such calls,
 // CodeResourceExhausted if 32 calls of the client are unanswered,
 // CodeDeadlineExceeded if no answer came in time, CodeInvalidArgument for an
-// answer that breaks the rules of Out, and ErrClosed if the connection has
-// ended.
+// answer that breaks the rules of Out, CodeAborted if the user changes
+// meanwhile, and ErrClosed if the connection has ended.
 //
 // Messages of the client wait while a function has its turn. So a function that
 // asks the client that has called it must be a stream or [Concurrent]: it is an
@@ -103,7 +103,9 @@ type asks struct {
 
 // ask is one of them.
 type ask struct {
-	more chan struct{} // holds one: the client needs longer
+	by   *call         // of the same connection; nil if it is none
+	long bool          // the client needs longer, and has said so; guarded by conn.mu
+	more chan struct{} // closed then
 	done chan struct{} // closed when the answer is there
 	out  []byte
 	err  error
@@ -125,7 +127,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end))
 	}
-	id, a, err := c.openAsk()
+	id, a, err := c.openAsk(callOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -145,12 +147,14 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	more := a.more
 	for {
 		select {
 		case <-a.done:
 			return a.out, a.err
-		case <-a.more:
+		case <-more:
 			timer.Reset(waitTime)
+			more = nil // once
 			continue
 		case <-ctx.Done():
 			err = ctx.Err()
@@ -159,12 +163,14 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 		case <-c.life.Done():
 			return nil, ErrClosed
 		}
-		_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
+		if c.closeAsk(id) {
+			_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
+		}
 		return nil, err
 	}
 }
 
-func (c *conn) openAsk() (uint64, *ask, error) {
+func (c *conn) openAsk(by *call) (uint64, *ask, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -177,16 +183,37 @@ func (c *conn) openAsk() (uint64, *ask, error) {
 		c.asks.open = make(map[uint64]*ask)
 	}
 	c.asks.last++
-	a := &ask{more: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &ask{more: make(chan struct{}), done: make(chan struct{})}
+	if by != nil && by.c == c {
+		a.by = by
+	}
 	c.asks.open[c.asks.last] = a
 	c.resume() // the answer has to be read
 	return c.asks.last, a, nil
 }
 
-func (c *conn) closeAsk(id uint64) {
+// closeAsk forgets a call, and reports whether it was there.
+func (c *conn) closeAsk(id uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	_, found := c.asks.open[id]
 	delete(c.asks.open, id)
+	return found
+}
+
+// abortAsks ends the calls of the client's functions that were begun under a
+// former user, but for those of one call: the next user does not answer for
+// the former. c.mu is held.
+func (c *conn) abortAsks(but *call) {
+	for id, a := range c.asks.open {
+		if but != nil && a.by == but {
+			continue
+		}
+		a.err = errAborted
+		delete(c.asks.open, id)
+		close(a.done)
+		_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
+	}
 }
 
 // clientError is an error as a client tells it.
@@ -222,9 +249,9 @@ func (c *conn) takeAnswer(id uint64, m *message) *Error {
 	switch {
 	case a == nil:
 	case found[memberWait].Found():
-		select {
-		case a.more <- struct{}{}:
-		default:
+		if !a.long {
+			a.long = true
+			close(a.more)
 		}
 	default:
 		a.out, a.err = []byte("null"), failed

@@ -136,3 +136,75 @@ func TestP14_AnAnswerBehindManyCallsArrives(t *testing.T) {
 	c.Expect(`{"re":2}`)
 	c.Expect(`{"re":3}`)
 }
+
+// A client asks for more time once.
+func TestClientFunc_WaitIsForTenMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, over := asking(t, kanava.Concurrent(), kanava.Timeout(time.Hour))
+		c := openV1(t, srv)
+		c.SendText(`{"do":"ask","id":7,"in":{"message":"x"}}`)
+		c.Next()
+		for range 2 {
+			c.SendText(`{"re":1,"wait":true}`)
+			time.Sleep(9 * time.Minute)
+		}
+		c.Expect(`{"cancel":1}`)
+		expectLike(t, c, `{"re":7,"err":{"code":"deadline_exceeded",…}}`)
+		receive(t, over)
+	})
+}
+
+// The next user does not answer what the former was asked, whoever asks.
+func TestP16_TheNextUserDoesNotAnswerForTheFormer(t *testing.T) {
+	confirm := kanava.NewClientFunc[text, verdict]("confirm")
+	srv := serve(t, kanava.Options[account]{}, wiring{Messages: by(login(), logout())})
+	c := openV1(t, srv)
+	c.SendText(`{"do":"login","id":1,"in":{"id":"ada"}}`)
+	c.Expect(`{"re":1}`)
+	ch, err := srv.Conns().Get(t.Context(), c.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error, 1)
+	go func() {
+		_, err := confirm.Call(context.Background(), ch, text{"sure?"})
+		over <- err
+	}()
+	expectLike(t, c, `{"call":"confirm","id":1,…}`)
+	c.SendText(`{"do":"logout","id":2}`)
+	c.Expect(`{"cancel":1}`)
+	c.Expect(`{"re":2}`)
+	c.SendText(`{"re":1,"out":{"yes":true}}`)
+	var e *kanava.Error
+	if err := receive(t, over); !errors.As(err, &e) || e.Code != kanava.CodeAborted {
+		t.Errorf("the call returns %v", err)
+	}
+}
+
+// A call that runs when the server begins to shut down may still ask; one that
+// waits for an answer ends with the connection.
+func TestClientFunc_WhileTheServerShutsDown(t *testing.T) {
+	srv, over := asking(t, kanava.Concurrent())
+	c := openV1(t, srv)
+	c.SendText(`{"do":"ask","id":7,"in":{"message":"x"}}`)
+	expectLike(t, c, `{"call":"confirm","id":1,…}`)
+	down := make(chan error, 1)
+	go func() { down <- srv.Shutdown(context.Background()) }()
+	c.Expect(`{"away":{"code":4503,"in":[0,5000]}}`)
+	c.SendText(`{"re":1,"out":{"yes":true}}`)
+	c.Expect(`{"re":7,"out":{"yes":true}}`)
+	c.ExpectClose(kanava.CloseDraining)
+	if err := receive(t, over); err != nil {
+		t.Error(err)
+	}
+	receive(t, down)
+
+	srv, over = asking(t, kanava.Concurrent())
+	c = openV1(t, srv)
+	c.SendText(`{"do":"ask","id":7,"in":{"message":"x"}}`)
+	expectLike(t, c, `{"call":"confirm","id":1,…}`)
+	_ = srv.Shutdown(ended())
+	if err := receive(t, over); err == nil {
+		t.Error("an answer came from a client that is gone")
+	}
+}

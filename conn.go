@@ -52,18 +52,20 @@ type conn struct {
 	phase     phase // guarded by mu, as is all that follows
 	started   bool  // OnConnect runs, has run or does not have to: OnDisconnect follows
 	waiting   fifo[message]
-	bytes     int      // of waiting
-	working   bool     // a goroutine works waiting off
-	calls     *call    // the running ones
-	running   int      // their number
-	beside    int      // how many of them others run beside
-	ordered   *call    // the one whose turn it is
-	blocked   bool     // the transport was told to wait, and Wake has not come
-	asks      asks     // calls of the client's functions that it has not answered
-	away      bool     // the client was told that the connection ends
-	closing   *Closing // Close was called
-	holders   int      // running calls that the close waits for
-	draining  bool     // no new messages; closes when idle
+	bytes     int       // of waiting
+	working   bool      // a goroutine works waiting off
+	calls     *call     // the running ones
+	running   int       // their number
+	beside    int       // how many of them others run beside
+	ordered   *call     // the one whose turn it is
+	blocked   bool      // the transport was told to wait, and Wake has not come
+	asks      asks      // calls of the client's functions that it has not answered
+	away      CloseCode // what the client was told that the connection ends with; 0 is nothing
+	taken     uint64    // id of the message that was taken from waiting last
+	canceled  bool      // the client has canceled it before its call began
+	closing   *Closing  // Close was called
+	holders   int       // running calls that the close waits for
+	draining  bool      // no new messages; closes when idle
 	closeWait *time.Timer
 	ended     Closing // how it ended, once phase is phaseEnded
 }
@@ -282,6 +284,7 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	}
 	m = c.waiting.pop()
 	c.bytes -= len(m.data)
+	c.taken, c.canceled = m.id, false
 	c.resume()
 	return m, true
 }
@@ -354,10 +357,7 @@ func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
-	if c.greeted.isSet() && !c.away && c.phase < phaseClosing {
-		c.away = true
-		_ = c.queue(outItem{frame: awayFrame(c.core.drainClosing())})
-	}
+	c.tellDraining()
 	c.settle()
 }
 

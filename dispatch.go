@@ -171,9 +171,12 @@ func (x *call) run() {
 		x.answer(out, err)
 	}()
 	x.observe()
-	if x.hasKey() {
+	switch {
+	case x.m.canceled:
+		err = errCanceled
+	case x.hasKey():
 		out, err = x.once()
-	} else {
+	default:
 		out, err = x.invoke()
 	}
 }

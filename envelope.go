@@ -54,28 +54,24 @@ const maxID = 1<<53 - 1
 // receiveFrame does what a frame says, or puts it behind the calls that wait.
 // It reports whether the transport may read on.
 func (c *conn) receiveFrame(m message) (more bool) {
-	if err := c.meter(); err != nil {
-		c.refuseFrame(&m, err)
-		c.strike(err)
-		return !c.full()
-	}
 	if m.binary {
-		if c.greeted.isSet() {
-			return c.enqueue(m)
-		}
-		c.invalidFrame(&m, Errorf(CodeInvalidFrame, "the first frame has to be a hello"))
-		return !c.full()
+		return c.receiveBytes(m)
 	}
 	if cap(m.room.found) < members {
 		m.room.found = make([]jsonscan.Member, members)
 	}
 	m.room.found = m.room.found[:members]
 	kind, err := frameKind(&m, jsonscan.Limits{Depth: c.def.limits.Depth + 1, Elements: c.def.limits.Elements + members})
+	if tooFast := c.meter(); tooFast != nil { // told to the call that it was, if it was one
+		c.refuseFrame(&m, tooFast)
+		c.strike(tooFast)
+		return !c.full()
+	}
 	if err != nil {
 		c.invalidFrame(&m, err)
 		return !c.full()
 	}
-	if kind == memberDo && c.greeted.isSet() {
+	if kind == memberDo && c.greeting.said.Load() {
 		return c.enqueue(m)
 	}
 	if err := c.control(&m, kind); err != nil {
@@ -85,6 +81,21 @@ func (c *conn) receiveFrame(m message) (more bool) {
 	m.release()
 	return !c.full()
 }
+
+func (c *conn) receiveBytes(m message) (more bool) {
+	if tooFast := c.meter(); tooFast != nil {
+		c.refuseFrame(&m, tooFast)
+		c.strike(tooFast)
+		return !c.full()
+	}
+	if c.greeting.said.Load() {
+		return c.enqueue(m)
+	}
+	c.invalidFrame(&m, errNoHello)
+	return !c.full()
+}
+
+var errNoHello = Errorf(CodeInvalidFrame, "the first frame has to be a hello")
 
 // noKind stands for a frame without any of the known kinds.
 const noKind = kinds
@@ -109,15 +120,19 @@ func frameKind(m *message, limits jsonscan.Limits) (kind int, _ *Error) {
 		}
 		kind = k
 	}
+	switch kind {
+	case memberHello, memberCancel, memberRe: // they have no id that is to be answered
+		return kind, nil
+	case memberDo:
+		if m.raw(memberDo)[0] != '"' {
+			return 0, Errorf(CodeInvalidFrame, "the member %q is a string", "do")
+		}
+	}
 	if found[memberID].Found() {
 		var ok bool
 		if m.id, ok = frameID(m.raw(memberID)); !ok {
+			m.id = 0
 			return 0, Errorf(CodeInvalidFrame, "an id is an integer from 1 to 2^53-1")
-		}
-	}
-	if kind == memberDo {
-		if m.raw(memberDo)[0] != '"' {
-			return 0, Errorf(CodeInvalidFrame, "the member %q is a string", "do")
 		}
 	}
 	return kind, nil
@@ -140,13 +155,13 @@ func (c *conn) control(m *message, kind int) *Error {
 	if kind == memberHello {
 		return c.hello(m.raw(memberHello))
 	}
-	if !c.greeted.isSet() {
-		return Errorf(CodeInvalidFrame, "the first frame has to be a hello")
+	if !c.greeting.said.Load() {
+		return errNoHello
 	}
 	switch kind {
 	case memberPing:
 		if m.id != 0 {
-			_ = c.queue(outItem{frame: Frame{Data: form.AppendPong(nil, m.id)}})
+			_ = c.queueNow(outItem{frame: Frame{Data: form.AppendPong(nil, m.id)}})
 		}
 	case memberCancel:
 		id, ok := frameID(m.raw(memberCancel))
@@ -180,7 +195,7 @@ func (c *conn) refuseFrame(m *message, e *Error) {
 // the hello, close the connection.
 func (c *conn) invalidFrame(m *message, e *Error) {
 	m.id = 0
-	if !c.greeted.isSet() && c.greeting.hear() {
+	if c.greeting.hear() {
 		m.release()
 		c.refuse(&c.life, e)
 		return
@@ -194,6 +209,9 @@ func (c *conn) invalidFrame(m *message, e *Error) {
 	}
 }
 
+// errCanceled is the end of a call that was canceled before it began.
+var errCanceled = Errorf(CodeCanceled, "canceled")
+
 // cancelCall ends the context of the call with this id, or keeps it from
 // running if it waits. There need not be one.
 func (c *conn) cancelCall(id uint64) {
@@ -204,6 +222,10 @@ func (c *conn) cancelCall(id uint64) {
 			x.cancel(context.Canceled)
 			return
 		}
+	}
+	if c.taken == id {
+		c.canceled = true
+		return
 	}
 	for i := range c.waiting.len() {
 		if m := c.waiting.at(i); m.id == id {
@@ -218,7 +240,7 @@ func (c *conn) routeFrame(m *message) (*action, form.Route, *Error) {
 	def, route := c.def, form.Route{ID: m.id}
 	found := m.room.found
 	if m.canceled {
-		return nil, route, Errorf(CodeCanceled, "canceled")
+		return nil, route, errCanceled
 	}
 	raw := m.raw(memberDo)
 	input := m.raw(memberIn)
@@ -248,6 +270,9 @@ func (c *conn) routeFrame(m *message) (*action, form.Route, *Error) {
 			return nil, route, Errorf(CodeNotFound, "no %s is named %q here", def.keys[by], name)
 		}
 		return nil, route, Errorf(CodeNotFound, "no %s has this name here", def.keys[by])
+	}
+	if a.stream && m.id == 0 {
+		return nil, route, Errorf(CodeInvalidArgument, "the call of a stream needs an id")
 	}
 	if len(input) == 0 {
 		input = []byte("{}")

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,7 +239,8 @@ func TestP15_StreamsHaveOneLastFrame(t *testing.T) {
 		}),
 	)})
 	c := openV1(t, srv)
-	c.SendText(`{"do":"count"}`) // nobody wants to know
+	c.SendText(`{"do":"count"}`) // nobody could cancel it
+	expectLike(t, c, `{"re":0,"err":{"code":"invalid_argument",…}}`)
 	c.SendText(`{"do":"count","id":7}`)
 	c.Expect(`{"re":7,"item":0}`)
 	c.Expect(`{"re":7,"item":1}`)
@@ -282,12 +284,12 @@ func TestD3_EventsHavePositionsAndSubComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Expect(`{"on":"room:a","e":"` + epoch + `","o":2,"b64":"AQI="}`)
+	other.Expect(`{"on":"room:a","e":"` + epoch + `","o":2,"b64":"AQI="}`)
 	for _, who := range []*kanavatest.Client{c, other} {
 		who.SendText(`{"do":"leave","id":9,"in":{"message":"a"}}`)
 	}
 	c.Expect(`{"unsub":"room:a","reason":"unsubscribed"}`)
 	c.Expect(`{"re":9}`)
-	other.Next()
 	other.Expect(`{"unsub":"room:a","reason":"unsubscribed"}`)
 	other.Expect(`{"re":9}`)
 	// Nobody is subscribed now, but the position goes on.
@@ -378,5 +380,75 @@ func TestV3_AClientOfALevelThatIsNotServed(t *testing.T) {
 			continue
 		}
 		expectLike(t, c, `{"open":{…"contract":"`+srv.Manifest().Contract()+`",…}}`)
+	}
+}
+
+func TestP15_ACallOverTheRateHasItsLastFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Rate{PerSecond: 1, Burst: 3}}}, wiring{Public: true, Messages: by(echoRoute())})
+		c := openV1(t, srv)
+		for range 2 {
+			c.SendText(`{}`)
+		}
+		for frame, want := range map[string]string{
+			`{"do":"echo","id":4,"in":{"message":"x"}}`: `{"re":4,"err":{"code":"resource_exhausted",…"retryAfter":1000}}`,
+			`{"ping":true,"id":5}`:                      `{"re":5,"err":{"code":"resource_exhausted",…}}`,
+			`{"do":"echo"}`:                             `{"re":0,"err":{"code":"resource_exhausted",…}}`,
+			`{"cancel":6,"id":6}`:                       `{"re":0,"err":{"code":"resource_exhausted",…}}`,
+			`{"re":7,"id":7}`:                           `{"re":0,"err":{"code":"resource_exhausted",…}}`,
+			`{"do":1,"id":8}`:                           `{"re":0,"err":{"code":"resource_exhausted",…}}`,
+			`nonsense`:                                  `{"re":0,"err":{"code":"resource_exhausted",…}}`,
+		} {
+			c.SendText(frame)
+			expectLike(t, c, want)
+		}
+		c.SendBinary([]byte{1})
+		expectLike(t, c, `{"re":0,"err":{"code":"resource_exhausted",…}}`)
+		time.Sleep(time.Second)
+		c.SendText(`{"do":"echo","id":9,"in":{"message":"x"}}`)
+		c.Expect(`{"re":9,"out":{"message":"x"}}`)
+	})
+}
+
+// Whoever subscribes and unsubscribes at the same time, a client sees one after
+// the other, and events only in between.
+func TestD3_SubAndUnsubTakeTurns(t *testing.T) {
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	t.Cleanup(hub.Close)
+	srv := serve(t, kanava.Options[account]{EventHub: hub}, wiring{Public: true, Messages: by(echoRoute())})
+	c := openV1(t, srv)
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			for range 1500 {
+				_ = hub.Subscribe(context.Background(), "t", c.ID())
+				_ = hub.Publish(context.Background(), "t", 1)
+			}
+		})
+		group.Go(func() {
+			for range 1500 {
+				_ = hub.Unsubscribe(context.Background(), "t", c.ID())
+			}
+		})
+	}
+	group.Wait()
+	if err := hub.Publish(t.Context(), "t", "over"); err != nil {
+		t.Fatal(err)
+	}
+	c.SendText(`{"ping":true,"id":1}`)
+	subscribed := false
+	for at := ""; ; {
+		got := c.Next()
+		if got == `{"re":1}` {
+			return
+		}
+		kind := regexp.MustCompile(`^\{"(sub|on|unsub)":"t"(,"class":"ordered")?(,"e":"[^"]+","o":\d+)?`).FindStringSubmatch(got)
+		switch {
+		case kind == nil, (kind[1] == "sub") == subscribed:
+			t.Fatalf("%s while subscribed is %t", got, subscribed)
+		case kind[1] == "on" && at == kind[3]:
+			t.Fatalf("%s has the position of what came before", got)
+		}
+		subscribed, at = kind[1] != "unsub", kind[3]
 	}
 }

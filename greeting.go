@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -20,9 +21,10 @@ import (
 type greeting struct {
 	req OpenRequest
 
+	said atomic.Bool // the client has said hello, or it is too late for that
+
 	mu    sync.Mutex
-	timer *time.Timer // guarded by mu; nil while it does not run
-	said  bool        // guarded by mu: the client has said hello
+	timer *time.Timer // guarded by mu; nil until it is started
 }
 
 // hello is the first frame of a client.
@@ -45,15 +47,15 @@ func (g *greeting) start(c *conn) {
 
 // hear reports whether the caller is the first to end the waiting.
 func (g *greeting) hear() bool {
+	if !g.said.CompareAndSwap(false, true) {
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.timer != nil {
 		g.timer.Stop()
-		g.timer = nil
 	}
-	first := !g.said
-	g.said = true
-	return first
+	return true
 }
 
 func (g *greeting) stop() { g.hear() }
@@ -102,25 +104,61 @@ func (c *conn) greet() (ok bool) {
 	}()
 	ctx, cancel := context.WithTimeout(&c.life, c.def.limits.OpenTime)
 	defer cancel()
+	// The client is told in time, whether Authenticate minds its context or not.
+	stop := context.AfterFunc(ctx, func() { c.refuse(context.Background(), openError(ctx, ctx.Err())) })
+	defer stop()
 	err := c.authenticate(ctx, &c.greeting.req)
 	c.greeting.req = OpenRequest{}
 	if err != nil {
 		refusal = openError(ctx, err)
 		return false
 	}
-	l := &c.def.limits
-	_ = c.queue(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
-		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
-		Contract: c.core.contract(),
-	})}})
-	c.greeted.set()
-	c.out.hold()
-	c.mu.Lock()
-	c.started = true
-	c.mu.Unlock()
+	if !c.tellOpen() {
+		return false
+	}
 	if s := c.current.Load(); s != nil {
 		c.tellSession(s)
 	}
+	return true
+}
+
+// tellOpen sends the frame that comes before all others. It reports false if
+// the connection has ended by now.
+func (c *conn) tellOpen() bool {
+	l := &c.def.limits
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != phaseConnecting {
+		return false
+	}
+	c.out.addNow(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
+		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
+		Contract: c.core.contract(),
+	})}}, l.Queue)
+	c.greeted.set()
+	c.started = true
+	if c.draining {
+		c.tellDraining()
+	}
+	return true
+}
+
+// tellDraining tells the client, once it is open, that the server shuts down;
+// c.mu is held.
+func (c *conn) tellDraining() {
+	end := c.core.drainClosing()
+	if c.greeted.isSet() && c.phase < phaseClosing && c.announce(end) {
+		_ = c.queueNow(outItem{frame: awayFrame(end)})
+	}
+}
+
+// announce reports whether the client is still to be told that the connection
+// ends so; a client that does not read is not. c.mu is held.
+func (c *conn) announce(end *Closing) bool {
+	if c.greeting == nil || c.away == end.Code || end.Code == CloseSlowConsumer {
+		return false
+	}
+	c.away = end.Code
 	return true
 }
 

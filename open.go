@@ -64,6 +64,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	c.ch = m.def.newChannel(c)
 	if c.form.Envelope() {
 		c.greeting, c.ping = &greeting{req: *req}, req.Ping
+		c.out.hold() // nothing goes out before the answer to the hello
 	} else {
 		if refusal == nil {
 			refusal = c.authenticate(ctx, req)

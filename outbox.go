@@ -14,7 +14,7 @@ type outbox struct {
 	items   fifo[outItem] // guarded by mu
 	bytes   int           // guarded by mu: of items
 	awake   bool          // guarded by mu: the transport knows that there is something
-	holding bool          // guarded by mu: OnConnect runs, and what it returns goes first
+	holding bool          // guarded by mu: until OnConnect is over, as what it returns goes first
 	held    fifo[outItem] // guarded by mu: what waits for that
 	closing *Closing      // guarded by mu: comes after the last item; nothing is added
 	room    chan struct{} // guarded by mu: closed when there is room; nil while nobody waits
@@ -39,7 +39,12 @@ func (it *outItem) size() int {
 
 // add appends an item. It reports closed if nothing is taken any more, and
 // full if the item would pass limit; one item always fits into an empty box.
-func (o *outbox) add(it outItem, limit int) (full, closed bool) {
+func (o *outbox) add(it outItem, limit int) (full, closed bool) { return o.put(it, limit, true) }
+
+// addNow is add of an item that hold does not keep back.
+func (o *outbox) addNow(it outItem, limit int) (full, closed bool) { return o.put(it, limit, false) }
+
+func (o *outbox) put(it outItem, limit int, mayHold bool) (full, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -48,7 +53,7 @@ func (o *outbox) add(it outItem, limit int) (full, closed bool) {
 	case o.items.len()+o.held.len() > 0 && o.bytes+it.size() > limit:
 		return true, false
 	}
-	if o.holding {
+	if o.holding && mayHold {
 		o.held.push(it)
 		o.bytes += it.size()
 	} else {
@@ -101,7 +106,7 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int, s *stre
 	for {
 		o.mu.Lock()
 		// Under the lock: nothing follows the frame that ends the stream.
-		if o.closing != nil || s.ended.Load() {
+		if o.closing != nil || s.ended.Load() || s.call.aborted.isSet() {
 			o.mu.Unlock()
 			return ErrClosed
 		}

@@ -192,7 +192,18 @@ func (c *conn) outgoing(ctx context.Context, p Payload) (value any, ok bool, err
 
 // queue adds a frame to the outbox; a full one ends the connection.
 func (c *conn) queue(it outItem) error {
-	full, closed := c.out.add(it, c.queueLimit())
+	return c.queued(c.out.add(it, c.queueLimit()))
+}
+
+// queueNow is queue for a frame that does not wait for the end of OnConnect.
+func (c *conn) queueNow(it outItem) error {
+	if !c.greeted.isSet() {
+		return c.queue(it)
+	}
+	return c.queued(c.out.addNow(it, c.queueLimit()))
+}
+
+func (c *conn) queued(full, closed bool) error {
 	switch {
 	case full:
 		c.slow()
@@ -239,9 +250,6 @@ func (x *call) sendItem(ctx context.Context, v any) error {
 	c, a := x.c, x.a
 	if x.aborted.isSet() {
 		return errAborted
-	}
-	if x.silent() {
-		return nil
 	}
 	v, ok, err := c.outgoing(ctx, Payload{Kind: KindItem, Action: a.route.Action, Value: v})
 	if !ok {

@@ -153,6 +153,7 @@ func (c *conn) abortOthers(but *call) {
 			x.cancel(context.Canceled)
 		}
 	}
+	c.abortAsks(but)
 }
 
 // expiryWarning is how long before the end of a session the client is told.

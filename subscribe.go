@@ -71,12 +71,12 @@ func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, "unsubscribed") 
 
 func (c *conn) endSubscription(at hubTopic, reason string) {
 	c.subMu.Lock()
+	defer c.subMu.Unlock() // until the frame is queued: that of a new subscription comes after it
 	sub := c.subs[at]
-	delete(c.subs, at)
-	c.subMu.Unlock()
 	if sub == nil {
 		return
 	}
+	delete(c.subs, at)
 	sub.drop()
 	if c.form.Envelope() {
 		_ = c.queue(outItem{frame: Frame{Data: form.AppendUnsub(nil, at.topic, reason)}})

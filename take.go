@@ -23,7 +23,7 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 		var closing *Closing
 		*items, closing = c.out.take((*items)[:0], maxBytes)
 		if len(*items) == 0 {
-			if closing != nil && c.greeting != nil && c.announce() {
+			if closing != nil && c.announceClose(closing) {
 				return append(batch, awayFrame(closing)), nil
 			}
 			return batch, closing
@@ -47,14 +47,10 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 	}
 }
 
-// announce reports whether the client is still to be told that the connection
-// ends.
-func (c *conn) announce() bool {
+func (c *conn) announceClose(end *Closing) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	told := c.away
-	c.away = true
-	return !told
+	return c.announce(end)
 }
 
 // filter runs the outgoing middleware on an event. One that fails is dropped
