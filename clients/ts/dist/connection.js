@@ -40,9 +40,12 @@ export function connect(spec, base, opening, options = {}) {
   const now = () => Date.now();
   const fault = (code, message, unknownOutcome = false, cause) => new KanavaError(code, message, { unknownOutcome, cause });
   const told = (err) => new KanavaError(err.code, err.message, err);
+  const known = (error) => error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);
+  // setTimeout takes no more for a wait than what fits into 31 bits.
+  const after = (ms, then) => setTimeout(then, Math.min(ms, 2 ** 31 - 1));
   const later = (name, then, ms) => {
     clearTimeout(timers.get(name));
-    timers.set(name, setTimeout(then, Math.min(ms, 2 ** 31 - 1)));
+    timers.set(name, after(ms, then));
   };
   const emit = (event, value, meta) => {
     for (const { key, fn } of [...(listeners.get(event) ?? [])]) {
@@ -58,6 +61,7 @@ export function connect(spec, base, opening, options = {}) {
       }
     }
   };
+  const closed = () => state.name === 'closed';
   const become = (next) => {
     state = next;
     emit(':state', state);
@@ -95,7 +99,7 @@ export function connect(spec, base, opening, options = {}) {
     const abort = () => giveUp('canceled', 'the call was given up', signal.reason);
     if (signal?.aborted)
       abort();
-    else if (state.name === 'closed' || (session && session !== run))
+    else if (closed() || (session && session !== run))
       call.done(fault('unavailable', 'there is no connection'));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text))
@@ -103,7 +107,7 @@ export function connect(spec, base, opening, options = {}) {
     else {
       signal?.addEventListener('abort', abort);
       if (timeout < Infinity)
-        timer = setTimeout(() => giveUp('deadline_exceeded', 'no answer in time'), timeout);
+        timer = after(timeout, () => giveUp('deadline_exceeded', 'no answer in time'));
       queue.push(call);
       flush();
       trim();
@@ -222,7 +226,7 @@ export function connect(spec, base, opening, options = {}) {
     catch (error) {
       if (mine !== run)
         return;
-      emit(':error', error);
+      emit(':error', known(error));
       if (ready)
         return; // the session lasts a while yet
       if (error?.retryAfter)
@@ -315,7 +319,7 @@ export function connect(spec, base, opening, options = {}) {
     bin: (f) => emit(':binary', bytes(f.bin)),
     sub: (f) => topic(f.sub).frame('sub', f),
     on: (f) => topic(f.on).frame('on', f),
-    at: (f) => topic(f.at).frame('at', f),
+    at: (f) => topics.get(f.at)?.frame('at', f),
     unsub(f) {
       clearTimeout(timers.get(topics.get(f.unsub)));
       topics.delete(f.unsub);
@@ -421,7 +425,7 @@ export function connect(spec, base, opening, options = {}) {
     ping();
   };
   const attempt = async () => {
-    if (state.name === 'closed')
+    if (closed())
       return;
     const mine = ++run;
     clearTimeout(timers.get('retry'));
@@ -451,7 +455,7 @@ export function connect(spec, base, opening, options = {}) {
     catch (error) {
       if (mine !== run)
         return;
-      emit(':error', error);
+      emit(':error', known(error));
       lose(1006, 'no connection');
     }
   };
@@ -467,10 +471,6 @@ export function connect(spec, base, opening, options = {}) {
     }
     for (const t of topics.values())
       t.drop();
-    const open = [...asked.values()];
-    asked.clear();
-    for (const stop of open)
-      stop(lost(false));
     socket = server = away = undefined;
     openedAt = due = Infinity;
     ready = woken = false;
@@ -485,15 +485,21 @@ export function connect(spec, base, opening, options = {}) {
       else
         queue.push(call);
     }
+    const open = [...asked.values()];
+    asked.clear();
+    for (const stop of open)
+      stop(lost(false));
     trim();
   };
   const lose = (code, text, final = false) => {
-    if (state.name === 'closed')
+    if (closed())
       return;
     const advice = away?.at;
     if (now() - openedAt >= 10_000)
       failures = 0;
     drop();
+    if (closed())
+      return; // by whom drop() has told
     if (final || stops(code) || (code === 4401 && ++refused > 1))
       return end(code, text);
     patient = !!advice || notBefore > now();
@@ -554,7 +560,7 @@ export function connect(spec, base, opening, options = {}) {
         throw fault('too_large', 'the message is larger than the server takes');
       socket.send(data);
     },
-    close: () => void (state.name === 'closed' || end(1000, 'closed')),
+    close: () => void (closed() || end(1000, 'closed')),
     opened,
     get state() {
       return state;
