@@ -177,6 +177,7 @@ func (c *conn) control(m *message, kind int) *Error {
 		return c.takeAnswer(id, m)
 	default: // a kind of which this server knows no more than the name, if that
 		if m.id != 0 {
+			c.chargeError()
 			c.sendError(form.Route{ID: m.id}, Errorf(CodeUnimplemented, "this server does not know frames of this kind"))
 		}
 	}

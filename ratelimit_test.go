@@ -1,6 +1,8 @@
 package kanava_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -155,6 +157,136 @@ func TestUsersWhoComeAndGo(t *testing.T) {
 		do(t, c, `{"action":"login","id":"ann"}`, "login")
 		if n := burst(t, c, rare, 2); n != 1 {
 			t.Errorf("after two hours %d of 2 were refused", n)
+		}
+	})
+}
+
+// charged sends what is to be charged, and returns how many of a bucket of 20
+// tokens it has cost: what is left is found out with pings, which cost one.
+func charged(t *testing.T, srv *server, v1 bool, send func(c *kanavatest.Client)) int {
+	t.Helper()
+	req := request("/test")
+	probe, taken := `{"action":"echo","message":"probe"}`, `"message":"probe"`
+	if v1 {
+		req.Subprotocols = []string{"kanava.v1"}
+		probe, taken = `{"id":99,"ping":true}`, `"re":99`
+	}
+	c := wantOpen(t, srv, req)
+	if v1 {
+		c.SendText(`{"hello":{}}`)
+		for !strings.Contains(c.Next(), `"push":""`) { // what says that OnConnect is over
+		}
+		time.Sleep(time.Minute) // virtual: the bucket is full again
+	}
+	send(c)
+	synctest.Wait()
+	for left := 0; ; left++ {
+		c.SendText(probe)
+		for {
+			frame := c.Next()
+			if strings.Contains(frame, `"resource_exhausted"`) && !strings.Contains(frame, `"rare"`) {
+				return 20 - left
+			}
+			if strings.Contains(frame, taken) {
+				break
+			}
+		}
+	}
+}
+
+func TestEachClauseOfTheRates(t *testing.T) {
+	text := func(frames ...string) func(c *kanavatest.Client) {
+		return func(c *kanavatest.Client) {
+			for _, f := range frames {
+				c.SendText(f)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		proves string
+		v1     bool
+		send   func(c *kanavatest.Client)
+		want   int
+	}{
+		{"a message costs 1", false, text(`{"action":"echo","message":"x"}`), 1},
+		{"an unknown action costs 5", false, text(`{"action":"nope"}`), 5},
+		{"broken JSON costs 5", false, text(`{broken`), 5},
+		{"nesting that is too deep costs 5", false, text(strings.Repeat("[", 100)), 5},
+		{"invalid input costs 5", false, text(`{"action":"echo","message":1}`), 5},
+		{"what needs a session costs 5 without one", false, text(`{"action":"mine"}`), 5},
+		{"bytes that nobody takes cost 5", false, func(c *kanavatest.Client) { c.SendBinary([]byte("x")) }, 5},
+		{"a function that returns an error costs 5", false, text(`{"action":"fail"}`), 5},
+		{"a function that panics costs 5", false, text(`{"action":"panic"}`), 5},
+		{"a call over a function's own rate costs 5", false, text(`{"action":"rare"}`, `{"action":"rare"}`), 1 + 5},
+		{"an empty message costs 1", false, text(``, ``, ``), 3},
+		{"kanava.v1: a call costs 1", true, text(`{"id":1,"do":"echo","in":{"message":"x"}}`), 1},
+		{"kanava.v1: a sign of life costs 1", true, text(`{}`, `{}`), 2},
+		{"kanava.v1: a control frame costs 1", true, text(`{"cancel":7}`, `{"id":3,"ping":true}`), 2},
+		{"kanava.v1: an invalid frame costs 5", true, text(`{"do":"echo","re":1}`), 5},
+		{"kanava.v1: broken JSON costs 5", true, text(`{broken`), 5},
+		{"kanava.v1: an unknown action costs 5", true, text(`{"id":1,"do":"nope"}`), 5},
+		{"kanava.v1: a frame of unknown kind costs 5", true, text(`{"id":1,"later":true}`), 5},
+		{"kanava.v1: an empty message costs 1", true, text(``), 1},
+	} {
+		t.Run(tc.proves, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				open := kanava.Public()
+				none := func(context.Context, *line, kanava.None) error { return nil }
+				srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Rate{PerSecond: 1, Burst: 20}}}, wiring{Messages: by(
+					kanava.On("echo", echo, open), kanava.OnDo("mine", none),
+					kanava.OnDo("fail", func(context.Context, *line, kanava.None) error { return errors.New("no") }, open),
+					kanava.OnDo("panic", func(context.Context, *line, kanava.None) error { panic("no") }, open),
+					kanava.OnDo("rare", none, open, kanava.RateLimit(kanava.Rate{PerSecond: 0.001, Burst: 1})))})
+				if got := charged(t, srv, tc.v1, tc.send); got != tc.want {
+					t.Errorf("it cost %d, want %d", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// Each refusal for a rate says when to come back: that of the connection, of
+// the user, and of the function.
+func TestRetryAfterIsInEveryRefusalForARate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second := kanava.Rate{PerSecond: 0.5, Burst: 2}
+		routes := by(login(), kanava.On("echo", echo), kanava.On("rare", echo, kanava.RateLimit(second)))
+		for name, tc := range map[string]struct {
+			limits kanava.Limits
+			action string
+		}{
+			"connection": {kanava.Limits{Rate: second}, "echo"},
+			"user":       {kanava.Limits{UserRate: second}, "echo"},
+			"function":   {kanava.Limits{}, "rare"},
+		} {
+			for _, v1 := range []bool{false, true} {
+				srv := serve(t, kanava.Options[account]{
+					Limits:       tc.limits,
+					Authenticate: func(context.Context, *kanava.OpenRequest) (*account, error) { return &account{ID: "ann"}, nil },
+				}, wiring{Messages: routes})
+				req := request("/test")
+				call := `{"action":"` + tc.action + `","message":"x"}`
+				if v1 {
+					req.Subprotocols = []string{"kanava.v1"}
+					call = `{"do":"` + tc.action + `","in":{"message":"x"},"id":1}`
+				}
+				c := wantOpen(t, srv, req)
+				if v1 {
+					c.SendText(`{"hello":{}}`)
+					time.Sleep(time.Minute) // virtual
+				}
+				frame := ""
+				for range 3 {
+					c.SendText(call)
+					synctest.Wait()
+				}
+				for !strings.Contains(frame, `"resource_exhausted"`) {
+					frame = c.Next()
+				}
+				if !strings.Contains(frame, `"retryAfter":2000`) {
+					t.Errorf("%s, kanava.v1 %t: %s", name, v1, frame)
+				}
+			}
 		}
 	})
 }

@@ -49,6 +49,24 @@ const (
 	steps // their number
 )
 
+// often is what schedules are made of: an end comes late, so that something
+// comes before it.
+var often = func() (list []step) {
+	for s := range steps {
+		n := 4
+		switch s {
+		case closeIt, drainIt, disconnectIt:
+			n = 1
+		case receiveLarge, receiveGate, openGate, askFull, takeAll:
+			n = 12
+		}
+		for range n {
+			list = append(list, s)
+		}
+	}
+	return list
+}()
+
 var stepNames = [steps]string{
 	"receive echo", "receive large", "receive gate", "receive beside", "receive stream", "receive goexit", "receive empty", "receive ask",
 	"full", "take one", "take all", "take uncalled", "open gate", "answer", "push", "publish", "pass time", "close", "drain", "disconnect",
@@ -319,6 +337,12 @@ func (m *model) follow() {
 // play runs a schedule, and returns what went wrong.
 func (m *model) play(schedule []moment) (wrong string) {
 	drained := false
+	defer func() {
+		if wrong != "" { // let go of all goroutines
+			m.link.Disconnect(CloseAbnormal, "")
+			synctest.Wait()
+		}
+	}()
 	for i := 0; i < len(schedule); {
 		var together sync.WaitGroup
 		roles := make(map[string]bool)
@@ -385,15 +409,23 @@ func (m *model) end(drained bool) string {
 // Nobody sleeps for ever, whatever happens in whatever order, and each
 // OnConnect has its one OnDisconnect.
 func TestP14_NoWakeIsLost(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		v1, slow := rapid.Bool().Draw(rt, "kanava.v1"), rapid.Bool().Draw(rt, "slow OnConnect")
-		schedule := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) moment {
-			return moment{step(rapid.IntRange(0, int(steps)-1).Draw(rt, "step")), rapid.Bool().Draw(rt, "beside")}
-		}), 1, 60).Draw(rt, "schedule")
-		wrong := ""
-		synctest.Test(t, func(*testing.T) { wrong = newModel(v1, slow).play(schedule) })
-		if wrong != "" {
-			rt.Fatal(wrong)
+	for _, v1 := range []bool{false, true} {
+		for _, slow := range []bool{false, true} {
+			t.Run(fmt.Sprintf("kanava.v1 %t, slow OnConnect %t", v1, slow), func(t *testing.T) {
+				rapid.Check(t, func(rt *rapid.T) {
+					for _, schedule := range rapid.SliceOfN(schedules, 5, 5).Draw(rt, "schedules") {
+						wrong := ""
+						synctest.Test(t, func(*testing.T) { wrong = newModel(v1, slow).play(schedule) })
+						if wrong != "" {
+							rt.Fatal(wrong)
+						}
+					}
+				})
+			})
 		}
-	})
+	}
 }
+
+var schedules = rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) moment {
+	return moment{rapid.SampledFrom(often).Draw(rt, "step"), rapid.IntRange(0, 3).Draw(rt, "beside") == 0}
+}), 1, 60)
