@@ -16,7 +16,7 @@ type Event struct {
 }
 
 // event is one publication. It is shared by all subscribers and does not
-// change once it is published, but for the frames.
+// change once it is published, but for the frames and what goes with them.
 type event struct {
 	topic  string
 	except string
@@ -25,6 +25,7 @@ type event struct {
 	at     form.Position
 	value  any // what outgoing middleware sees
 	frames [form.Count]atomic.Pointer[[]byte]
+	shared [form.Count]Shared
 }
 
 // encode sets the payload. The model is nil where the type is not known
@@ -53,8 +54,9 @@ func (ev *event) size() int { return len(ev.data) }
 
 // frame returns the event in a wire form, encoded once for all subscribers.
 func (ev *event) frame(f form.Form) Frame {
+	shared := &ev.shared[f.Index()]
 	if ev.binary && f.BinaryEvents() {
-		return Frame{Data: ev.data, Binary: true}
+		return Frame{Data: ev.data, Binary: true, Shared: shared}
 	}
 	slot := &ev.frames[f.Index()]
 	p := slot.Load()
@@ -63,7 +65,7 @@ func (ev *event) frame(f form.Form) Frame {
 		p = &b
 		slot.Store(p)
 	}
-	return Frame{Data: *p}
+	return Frame{Data: *p, Shared: shared}
 }
 
 // hidden returns the event without its payload: for a subscriber who is not to

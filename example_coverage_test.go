@@ -34,6 +34,7 @@ var shownElsewhere = map[string]string{
 	"kanava.Payload":     "ExampleOutgoing",
 	"kanava.Peer":        "ExampleDispatcher implements it",
 	"kanava.Sender":      "ExampleOutgoing",
+	"kanava.Shared":      "ExampleDispatcher: a transport need not use it",
 	"kanava.Subscriber":  "ExampleNewTopic: what Topic.Subscribe takes",
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -37,6 +38,22 @@ type OpenRequest struct {
 type Frame struct {
 	Data   []byte
 	Binary bool
+	Shared *Shared // nil for a frame that one connection receives
+}
+
+// Shared is what the transports of all who receive one frame share.
+type Shared struct {
+	once     sync.Once
+	deflated []byte // set in once
+}
+
+// Deflated returns what the first call got from deflate, which is not called
+// again: the Data as the payload of a message that RFC 7692 section 7.2.1
+// describes, compressed without context takeover, or nil if that is not worth
+// it. Nobody may change it.
+func (s *Shared) Deflated(deflate func() []byte) []byte {
+	s.once.Do(func() { s.deflated = deflate() })
+	return s.deflated
 }
 
 // Peer is the transport's side of one connection.

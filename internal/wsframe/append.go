@@ -10,6 +10,10 @@ import (
 // MaxReason is the number of bytes of the reason that a close frame can hold.
 const MaxReason = ws.MaxControlFramePayloadSize - 2
 
+// Rsv1 is the bit of [ws.Header.Rsv] that marks the first frame of a compressed
+// message.
+const Rsv1 = 4
+
 // AppendHeader appends the header of a frame as RFC 6455 section 5.2 draws it.
 // The payload follows it; if h.Masked is set, masked with h.Mask.
 func AppendHeader(dst []byte, h ws.Header) []byte {
@@ -36,15 +40,10 @@ func AppendHeader(dst []byte, h ws.Header) []byte {
 	return dst
 }
 
-// AppendServerHeader appends the header of a whole message from a server: one
-// frame, not masked.
-func AppendServerHeader(dst []byte, op ws.OpCode, length int) []byte {
-	return AppendHeader(dst, ws.Header{Fin: true, OpCode: op, Length: int64(length)})
-}
-
 // AppendServer appends a whole message from a server: one frame, not masked.
 func AppendServer(dst []byte, op ws.OpCode, payload []byte) []byte {
-	return append(AppendServerHeader(dst, op, len(payload)), payload...)
+	dst = AppendHeader(dst, ws.Header{Fin: true, OpCode: op, Length: int64(len(payload))})
+	return append(dst, payload...)
 }
 
 // AppendClient appends a whole message from a client: one frame, masked. The

@@ -31,15 +31,21 @@ func (b *buffer) len() int {
 func (b *buffer) extend(more []byte) *buffer {
 	had := b.len()
 	if b == nil || had+len(more) > cap(b.data) {
-		larger := borrow(max(had+len(more), 2*had))
-		if b != nil {
-			larger.data = append(larger.data, b.data...)
-			b.giveBack()
-		}
-		b = larger
+		b = b.moved(max(had+len(more), 2*had))
 	}
 	b.data = append(b.data, more...)
 	return b
+}
+
+// moved returns a buffer with the same content and room for n bytes, in place
+// of b.
+func (b *buffer) moved(n int) *buffer {
+	larger := borrow(n)
+	if b != nil {
+		larger.data = append(larger.data, b.data...)
+		b.giveBack()
+	}
+	return larger
 }
 
 // borrow returns an empty buffer with room for n bytes.

@@ -1,5 +1,5 @@
 // Package wsframe turns bytes into WebSocket messages and messages into bytes
-// (RFC 6455 sections 5 to 7). It neither reads nor writes: whoever owns the
+// (RFC 6455 sections 5 to 7, RFC 7692 sections 6 and 7). It neither reads nor writes: whoever owns the
 // socket gives the [Parser] what has arrived and takes the messages out, on a
 // goroutine per connection or on one loop for many.
 package wsframe
@@ -22,8 +22,8 @@ const (
 	Client = Role(ws.StateClientSide)
 )
 
-// Message is one whole data message or one control frame. Data is unmasked.
-// It belongs to the caller until the next call of a method of the Parser, and
+// Message is one whole data message or one control frame. Data is unmasked and
+// decompressed. It belongs to the caller until the next call of a method of the Parser, and
 // may be changed.
 type Message struct {
 	Op   ws.OpCode // OpText, OpBinary, OpClose, OpPing or OpPong; 0 for none
@@ -51,6 +51,8 @@ type Parser struct {
 	mask    [4]byte   // turned, so that its first byte is for the next payload byte
 	inside  bool      // a header was read; its payload is not complete
 	fin     bool
+	inflate bool // messages may be compressed
+	packed  bool // the message that is begun is
 	lent    bool // message was given to the caller
 	lentCtl bool // control was given to the caller
 	closed  bool // a close frame was given to the caller
@@ -61,6 +63,10 @@ type Parser struct {
 func NewParser(role Role, limit int) Parser {
 	return Parser{role: role, limit: limit}
 }
+
+// Inflate lets the peer compress messages from now on, as [Negotiate] agreed
+// with it. The limit is for what they hold when they are decompressed.
+func (p *Parser) Inflate() { p.inflate = true }
 
 // Next takes bytes from the front of data up to the end of the first message
 // in it, and returns that and the bytes it did not take. If there is no whole
@@ -155,7 +161,7 @@ func (p *Parser) readHeader(data []byte) (rest []byte) {
 	p.inside = true
 	p.op, p.fin, p.mask, p.left = h.OpCode, h.Fin, h.Mask, int(h.Length)
 	if p.op == ws.OpText || p.op == ws.OpBinary {
-		p.kind = p.op
+		p.kind, p.packed = p.op, h.Rsv != 0
 	}
 	if p.op == ws.OpPing || p.op == ws.OpPong || !p.fin && p.left < smallPart {
 		p.crumbs++
@@ -171,6 +177,11 @@ func (p *Parser) parseHeader(b []byte) (h ws.Header, size int, e *Error) {
 	}
 	h.Fin = b[0]&0x80 != 0
 	h.Rsv = b[0] & 0x70 >> 4
+	rsv1 := byte(0)
+	if p.inflate {
+		rsv1 = h.Rsv & Rsv1
+		h.Rsv &^= Rsv1
+	}
 	h.OpCode = ws.OpCode(b[0] & 0x0f)
 	h.Masked = b[1]&0x80 != 0
 	h.Length = int64(b[1] & 0x7f)
@@ -180,6 +191,9 @@ func (p *Parser) parseHeader(b []byte) (h ws.Header, size int, e *Error) {
 	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		return h, 0, protocolError(err)
+	}
+	if h.Rsv = rsv1; rsv1 != 0 && h.OpCode != ws.OpText && h.OpCode != ws.OpBinary {
+		return h, 0, errRsv1 // RFC 7692 section 6
 	}
 
 	size = ws.MinHeaderSize
@@ -197,7 +211,11 @@ func (p *Parser) parseHeader(b []byte) (h ws.Header, size int, e *Error) {
 			return h, 0, errLength
 		}
 	}
-	if h.OpCode.IsData() && h.Length > int64(p.limit-p.message.len()) {
+	limit := p.limit
+	if rsv1 != 0 || p.packed {
+		limit += limit/8 + 64 // what does not compress may grow
+	}
+	if h.OpCode.IsData() && h.Length > int64(limit-p.message.len()) {
 		return h, 0, errTooBig
 	}
 	if h.Masked {
@@ -235,7 +253,7 @@ func (p *Parser) readData(data []byte) (m Message, rest []byte, done bool) {
 	body, rest := p.cut(data)
 	last := p.fin && p.left == 0
 	p.inside = p.left > 0
-	if last && p.message == nil {
+	if last && p.message == nil && !p.packed {
 		if p.kind == ws.OpText && !utf8.Valid(body) {
 			p.fail(errUTF8)
 			return Message{}, nil, false
@@ -244,7 +262,13 @@ func (p *Parser) readData(data []byte) (m Message, rest []byte, done bool) {
 		if len(body) > 0 || last {
 			p.message = p.message.extend(body)
 		}
-		if p.kind == ws.OpText && !p.check(last) {
+		if last && p.packed {
+			if e := p.unpack(); e != nil {
+				p.fail(e)
+				return Message{}, nil, false
+			}
+		}
+		if p.kind == ws.OpText && !p.packed && !p.check(last) {
 			p.fail(errUTF8)
 			return Message{}, nil, false
 		}
@@ -256,6 +280,18 @@ func (p *Parser) readData(data []byte) (m Message, rest []byte, done bool) {
 	m = Message{p.kind, body}
 	p.kind, p.checked = 0, 0
 	return m, rest, true
+}
+
+// unpack decompresses the message, which is whole.
+func (p *Parser) unpack() *Error {
+	p.message = p.message.extend([]byte(finish))
+	content, e := inflate(p.message.data, p.limit)
+	if e != nil {
+		return e
+	}
+	p.message.giveBack()
+	p.message, p.packed = content, false
+	return nil
 }
 
 // cut takes what data holds of the frame's payload and unmasks it in place.
@@ -319,6 +355,8 @@ var (
 	errCloseCode = &Error{ws.StatusProtocolError, "close frame with a code that may not be sent"}
 	errUTF8      = &Error{ws.StatusInvalidFramePayloadData, "text is not valid UTF-8"}
 	errTooBig    = &Error{ws.StatusMessageTooBig, "message is too large"}
+	errRsv1      = &Error{ws.StatusProtocolError, "RSV1 on a frame that does not begin a message"}
+	errDeflate   = &Error{ws.StatusInvalidFramePayloadData, "message does not decompress"} // RFC 6455 section 7.4.1
 )
 
 // headerErrors holds what CheckHeader finds, so that a hostile peer does not

@@ -55,6 +55,7 @@ type conn struct {
 	excess int            // belongs to the reader: bytes since the connection is leaving
 	deaf   bool           // belongs to the reader: the client broke a rule, its bytes mean nothing
 	expiry time.Time      // belongs to the writer: the write deadline of the socket
+	packed int            // set before the connection is open: messages of up to so many bytes go out compressed; 0: neither side compresses
 
 	phase   atomic.Uint32 // changes with mu held
 	writing atomic.Uint32 // idle, running or again
@@ -95,6 +96,9 @@ func newConn(h *handler) *conn {
 func (c *conn) begin(nc net.Conn, l link, rest []byte) {
 	c.nc, c.link = nc, l
 	c.parser = wsframe.NewParser(wsframe.Server, l.Limits().Message)
+	if c.packed > 0 {
+		c.parser.Inflate()
+	}
 	c.born, c.alive = time.Now(), l.KeepAlive()
 	c.mu.Lock()
 	c.pinged = -1

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/internal/httperr"
+	"github.com/kanava-go/kanava/internal/wsframe"
 )
 
 // bearerPrefix begins the subprotocol that carries a credential, for browsers,
@@ -29,6 +30,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if bad == nil {
 		req, bad = openRequest(r)
 	}
+	var agreed wsframe.Compression
+	if bad == nil {
+		agreed, bad = h.negotiate(r)
+	}
 	if bad != nil {
 		if r.ContentLength != 0 { // net/http would read the body first, however slowly it comes
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
@@ -39,6 +44,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	req.Ping = h.o.Ping
 	c := newConn(h)
+	c.packed = agreed.Largest
 	l, err := h.d.Open(r.Context(), req, c)
 	if err != nil {
 		httperr.Write(w, err)
@@ -58,7 +64,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = nc.SetDeadline(time.Time{}) // of the http.Server; a broken socket shows at the next write
 	_ = nc.SetWriteDeadline(time.Now().Add(l.Limits().OpenTime))
-	if _, err := nc.Write(switching(w.Header(), accept, l.Subprotocol())); err != nil {
+	if _, err := nc.Write(switching(w.Header(), accept, l.Subprotocol(), agreed.Answer)); err != nil {
 		_ = nc.Close()
 		return
 	}
@@ -197,13 +203,16 @@ var ours = map[string]bool{
 
 // switching returns the response that opens the connection (RFC 6455 section
 // 4.2.2).
-func switching(header http.Header, accept, subprotocol string) []byte {
+func switching(header http.Header, accept, subprotocol, extensions string) []byte {
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	b.WriteString(accept)
 	b.WriteString("\r\n")
 	if subprotocol != "" {
 		b.WriteString("Sec-WebSocket-Protocol: " + subprotocol + "\r\n")
+	}
+	if extensions != "" {
+		b.WriteString("Sec-WebSocket-Extensions: " + extensions + "\r\n")
 	}
 	_ = header.WriteSubset(&b, ours) // a bytes.Buffer takes everything
 	b.WriteString("\r\n")
@@ -245,10 +254,8 @@ func hasToken(fields []string, want string) bool {
 // isToken reports whether s, which is not empty, is a token of RFC 9110
 // section 5.6.2.
 func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
+	for i := range len(s) {
+		if !wsframe.IsTokenByte(s[i]) {
 			return false
 		}
 	}

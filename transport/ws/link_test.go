@@ -143,7 +143,7 @@ func textFrame(s string) kanava.Frame { return kanava.Frame{Data: []byte(s)} }
 // newLink returns a connection that is not begun, with its link.
 func newLink(o Options) *fakeLink {
 	l := &fakeLink{ended: make(chan kanava.Closing, 2)}
-	l.peer = newConn(&handler{o: o.withDefaults()})
+	l.peer = newConn(newHandler(nil, o))
 	return l
 }
 

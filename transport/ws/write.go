@@ -89,7 +89,7 @@ func (c *conn) flush(out *batch) bool {
 				continue
 			}
 			for _, f := range out.frames {
-				out.add(f, inline)
+				c.add(out, f, inline)
 			}
 		}
 		if out.empty() {
@@ -229,22 +229,23 @@ type batch struct {
 	start  int         // bytes[start:] is not in vecs yet
 	vecs   net.Buffers // parts of bytes, and large payloads
 	todo   net.Buffers // what of vecs is not written yet
+	packed []byte      // where messages are compressed
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// add appends the frame; its payload is copied if it has at most inline bytes.
-func (b *batch) add(f kanava.Frame, inline int) {
-	op := ws.OpText
-	if f.Binary {
-		op = ws.OpBinary
+// add appends a message; its payload is copied if it has at most inline bytes.
+func (b *batch) add(binary bool, rsv byte, payload []byte, inline int) {
+	h := ws.Header{Fin: true, Rsv: rsv, OpCode: ws.OpText, Length: int64(len(payload))}
+	if binary {
+		h.OpCode = ws.OpBinary
 	}
-	b.bytes = wsframe.AppendServerHeader(b.bytes, op, len(f.Data))
-	if len(f.Data) <= inline {
-		b.bytes = append(b.bytes, f.Data...)
+	b.bytes = wsframe.AppendHeader(b.bytes, h)
+	if len(payload) <= inline {
+		b.bytes = append(b.bytes, payload...)
 		return
 	}
-	b.vecs = append(b.vecs, b.bytes[b.start:], f.Data)
+	b.vecs = append(b.vecs, b.bytes[b.start:], payload)
 	b.start = len(b.bytes)
 }
 
@@ -279,7 +280,7 @@ func (b *batch) reset() {
 
 func (b *batch) free() {
 	b.reset()
-	if cap(b.bytes) <= 2*maxBatch {
+	if cap(b.bytes) <= 2*maxBatch && cap(b.packed) <= 2*maxBatch {
 		batches.Put(b)
 	}
 }
