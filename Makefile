@@ -72,7 +72,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
 		names=$$($(GO) test -list '^Fuzz' "$$pkg"); \
 		for name in $$(echo "$$names" | grep '^Fuzz' | grep -e '$(FUZZ)'); do \
 			echo "fuzz $$pkg $$name for $(FUZZTIME)"; \
-			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 1s "$$pkg"; \
 		done; \
 	done
 

@@ -19,7 +19,7 @@ const (
 	CloseUnsupportedData CloseCode = 1003 // stop
 	CloseNoStatus        CloseCode = 1005 // never sent: the close frame had no code
 	CloseAbnormal        CloseCode = 1006 // never sent: the connection was lost
-	CloseInvalidText     CloseCode = 1007 // text that is not UTF-8: stop
+	CloseInvalidText     CloseCode = 1007 // text that is not UTF-8, or a message that does not decompress: stop
 	CloseTooBig          CloseCode = 1009 // message over the limit: stop
 	CloseBadRequest      CloseCode = 4400 // protocol error or opening data: stop
 	CloseUnauthenticated CloseCode = 4401 // session missing, refused or expired: authenticate, reconnect
@@ -37,7 +37,7 @@ var closeNames = map[CloseCode]string{
 	CloseGoingAway:       "going_away",
 	CloseProtocolError:   "protocol_error",
 	CloseUnsupportedData: "unsupported_data",
-	CloseInvalidText:     "invalid_utf8",
+	CloseInvalidText:     "invalid_data",
 	CloseTooBig:          "too_large",
 	CloseBadRequest:      "bad_request",
 	CloseUnauthenticated: "unauthenticated",

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -442,6 +443,55 @@ func TestOneOrderAtAllSubscribers(t *testing.T) {
 	for i := range stay {
 		if fmt.Sprint(stay[i]) != fmt.Sprint(stay[0]) {
 			t.Fatalf("subscriber %d saw another order than subscriber 0", i)
+		}
+	}
+}
+
+// All who receive an event share what transports make of its frame, and that
+// is made once.
+func TestEventsAreDeflatedOnce(t *testing.T) {
+	srv := kanava.NewServer(kanava.Options[account]{})
+	srv.Wire(wiring{Name: "fan", Route: "/fan", Public: true})
+	var links []*kanava.Link
+	for range 20 {
+		link, err := srv.Open(t.Context(), request("/fan"), newPeer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		link.Start()
+		t.Cleanup(func() { link.Disconnect(kanava.CloseNormal, ""); <-link.Done() })
+		if err := srv.EventHub().Subscribe(t.Context(), "t", link.ID()); err != nil {
+			t.Fatal(err)
+		}
+		links = append(links, link)
+	}
+	for _, payload := range []any{"text", []byte("bytes")} {
+		if err := srv.EventHub().Publish(t.Context(), "t", payload); err != nil {
+			t.Fatal(err)
+		}
+		var made atomic.Int64
+		var taking sync.WaitGroup
+		for _, link := range links {
+			taking.Go(func() {
+				frames, _ := link.Take(nil, 1<<16)
+				if len(frames) != 1 || frames[0].Shared == nil {
+					t.Errorf("took %+v, want one shared frame", frames)
+					return
+				}
+				for range 2 {
+					got := frames[0].Shared.Deflated(func() []byte {
+						made.Add(1)
+						return []byte("deflated")
+					})
+					if string(got) != "deflated" {
+						t.Errorf("got %q", got)
+					}
+				}
+			})
+		}
+		taking.Wait()
+		if n := made.Load(); n != 1 {
+			t.Errorf("deflated %d times", n)
 		}
 	}
 }

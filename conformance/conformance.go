@@ -50,6 +50,7 @@ type Need string
 // The needs.
 const (
 	RFC6455      Need = "rfc6455"      // bytes of the client reach the server as they are
+	RFC7692      Need = "rfc7692"      // it agrees to permessage-deflate, without context takeover
 	MessageLimit Need = "messageLimit" // the transport refuses messages that are too large
 )
 
@@ -59,12 +60,13 @@ type Step struct {
 	Client string `json:"client,omitempty"` // default [First]
 	Note   string `json:"note,omitempty"`   // for people
 
-	Send       *string `json:"send,omitempty"`       // one text message
-	SendRepeat *Repeat `json:"sendRepeat,omitempty"` // one long text message
-	SendBinary *Hex    `json:"sendBinary,omitempty"` // one binary message
-	SendRaw    *Hex    `json:"sendRaw,omitempty"`    // bytes on the connection
-	SendClose  *Ending `json:"sendClose,omitempty"`  // the client closes
-	Leave      bool    `json:"leave,omitzero"`       // the client goes away without a word
+	Send          *string    `json:"send,omitempty"`          // one text message
+	SendRepeat    *Repeat    `json:"sendRepeat,omitempty"`    // one long text message
+	SendBinary    *Hex       `json:"sendBinary,omitempty"`    // one binary message
+	SendRaw       *Hex       `json:"sendRaw,omitempty"`       // bytes on the connection
+	SendRawRepeat *RepeatHex `json:"sendRawRepeat,omitempty"` // many bytes on the connection
+	SendClose     *Ending    `json:"sendClose,omitempty"`     // the client closes
+	Leave         bool       `json:"leave,omitzero"`          // the client goes away without a word
 
 	Opened       *Opened        `json:"opened,omitempty"`       // the connection opens
 	Refused      *Refused       `json:"refused,omitempty"`      // it does not
@@ -88,6 +90,19 @@ type Repeat struct {
 // Text returns the whole text.
 func (r *Repeat) Text() string { return r.Head + strings.Repeat(r.Unit, r.Count) + r.Tail }
 
+// RepeatHex is many bytes: Head, Unit written Count times, Tail.
+type RepeatHex struct {
+	Head  Hex `json:"head,omitempty"`
+	Unit  Hex `json:"unit"`
+	Count int `json:"count"`
+	Tail  Hex `json:"tail,omitempty"`
+}
+
+// Bytes returns them all.
+func (r *RepeatHex) Bytes() []byte {
+	return slices.Concat(r.Head, bytes.Repeat(r.Unit, r.Count), r.Tail)
+}
+
 // Ending is how a client closes.
 type Ending struct {
 	Code   int    `json:"code"`
@@ -96,7 +111,8 @@ type Ending struct {
 
 // Opened is what a client learns when its connection opens.
 type Opened struct {
-	Subprotocol string `json:"subprotocol"` // "" is none
+	Subprotocol string  `json:"subprotocol"`          // "" is none
+	Extensions  *string `json:"extensions,omitempty"` // "" is none; nil does not matter
 }
 
 // Refused is how a client is turned away.
@@ -173,7 +189,7 @@ func Parse(file string, data []byte) ([]Case, error) {
 	return cases, nil
 }
 
-var named = regexp.MustCompile(`^([PDSV]\d+|§\d+|RFC6455 \d+(\.\d+)*) \S`)
+var named = regexp.MustCompile(`^([PDSV]\d+|§\d+|RFC(6455|7692) \d+(\.\d+)*) \S`)
 
 // Rule returns the rule that the case shows, such as "P5".
 func (c *Case) Rule() string {
@@ -206,7 +222,7 @@ func (c *Case) check() error {
 		return errors.New("there are no steps")
 	}
 	for _, n := range c.Needs {
-		if n != RFC6455 && n != MessageLimit {
+		if n != RFC6455 && n != RFC7692 && n != MessageLimit {
 			return fmt.Errorf("unknown need %q", n)
 		}
 	}
@@ -226,8 +242,11 @@ func (c *Case) check() error {
 			return fmt.Errorf("step %d: client %q has opened its channel before", i+1, s.Client)
 		}
 		begun[s.Client] = true
-		if (s.SendRaw != nil || s.ExpectPong != nil) && !c.Requires(RFC6455) {
+		if (s.SendRaw != nil || s.SendRawRepeat != nil || s.ExpectPong != nil) && !c.Requires(RFC6455) {
 			return fmt.Errorf("step %d needs %s", i+1, RFC6455)
+		}
+		if s.Opened != nil && s.Opened.Extensions != nil && !c.Requires(RFC7692) {
+			return fmt.Errorf("step %d needs %s", i+1, RFC7692)
 		}
 		if s.ExpectError != nil && s.ExpectError.Key == "" {
 			s.ExpectError.Key = "action"
@@ -245,7 +264,7 @@ func (c *Case) check() error {
 func (s *Step) actions() int {
 	n := 0
 	for _, set := range []bool{
-		s.Send != nil, s.SendRepeat != nil, s.SendBinary != nil, s.SendRaw != nil, s.SendClose != nil, s.Leave,
+		s.Send != nil, s.SendRepeat != nil, s.SendBinary != nil, s.SendRaw != nil, s.SendRawRepeat != nil, s.SendClose != nil, s.Leave,
 		s.Opened != nil, s.Refused != nil, s.Expect != nil, s.ExpectJSON != nil, s.ExpectError != nil,
 		s.ExpectBinary != nil, s.ExpectPong != nil, s.ExpectNone, s.Close != nil,
 	} {

@@ -57,6 +57,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a client without a step", `[{"name":"P5 x","path":"/main","clients":{"b":{"path":"/main"}},"steps":[{"send":"x"}]}]`, "no step"},
 		{"opened too late", strings.Replace(one, "%", `{"send":"x"},{"opened":{"subprotocol":""}}`, 1), "before"},
 		{"raw bytes without the need", strings.Replace(one, "%", `{"sendRaw":"81"}`, 1), "rfc6455"},
+		{"many raw bytes without the need", strings.Replace(one, "%", `{"sendRawRepeat":{"unit":"81","count":1}}`, 1), "rfc6455"},
+		{"extensions without the need", strings.Replace(one, "%", `{"opened":{"subprotocol":"","extensions":""}}`, 1), "rfc7692"},
 		{"an unknown need", `[{"name":"P5 x","path":"/main","needs":["x"],"steps":[{"send":"x"}]}]`, "need"},
 		{"bad hexadecimal", strings.Replace(one, "%", `{"sendBinary":"0"}`, 1), "hex"},
 	}
@@ -74,7 +76,8 @@ func TestParseFillsIn(t *testing.T) {
 	cases, err := conformance.Parse("test.json", []byte(`[{"name":"P5 x","path":"/a","clients":{"b":{"path":"/b"}},"steps":[
 		{"sendRepeat":{"head":"<","unit":"ab","count":3,"tail":">"}},
 		{"client":"b","expectError":{"code":"internal"}},
-		{"sendBinary":"0a 0B"}, {"sendBinary":""}]}]`))
+		{"sendBinary":"0a 0B"}, {"sendBinary":""}]},
+		{"name":"RFC7692 7.1 y","path":"/a","needs":["rfc6455"],"steps":[{"sendRawRepeat":{"head":"01","unit":"02 03","count":2,"tail":"04"}}]}]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,5 +91,7 @@ func TestParseFillsIn(t *testing.T) {
 		t.Errorf("step 2 is %+v", c.Steps[1].ExpectError)
 	case string(*c.Steps[2].SendBinary) != "\x0a\x0b", c.Steps[3].SendBinary == nil, len(*c.Steps[3].SendBinary) != 0:
 		t.Errorf("steps 3 and 4 are %+v", c.Steps[2:])
+	case cases[1].Rule() != "RFC7692 7.1", string(cases[1].Steps[0].SendRawRepeat.Bytes()) != "\x01\x02\x03\x02\x03\x04":
+		t.Errorf("the second case is %+v", cases[1])
 	}
 }

@@ -93,7 +93,7 @@ func testBlocking(t *testing.T, tr Transport) {
 // a lot.
 func testBackpressure(t *testing.T, tr Transport) {
 	const messages = 600
-	pad := strings.Repeat("x", 60_000)
+	pad := noise(60_000)
 	gate := make(chan struct{})
 	_, d := serveLab(t, tr, quiet(), kanava.Wiring[none, none]{
 		Messages: kanava.By("action",

@@ -2,7 +2,9 @@ package transporttest
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,8 +14,15 @@ import (
 
 // This file has behaviours around clients that do not read.
 
-// big fills the buffers of a network quickly.
-var big = strings.Repeat("x", 50_000)
+// big fills the buffers of a network quickly, also where it is compressed.
+var big = noise(50_000)
+
+// noise returns n characters that hardly compress.
+func noise(n int) string {
+	b := make([]byte, n/4*3)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // never fails
+	return base64.StdEncoding.EncodeToString(b)
+}
 
 func testSlowConsumer(t *testing.T, tr Transport) {
 	const events = 600

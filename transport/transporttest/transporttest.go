@@ -70,6 +70,13 @@ type RawClient interface {
 	SendRaw(p []byte) error
 }
 
+// ExtendedClient is a Client that knows the extensions of RFC 6455: what the
+// need "rfc7692" asks for. It decompresses what comes compressed.
+type ExtendedClient interface {
+	// Extensions returns what the server agreed to, as it wrote it; "" for none.
+	Extensions() string
+}
+
 // Kind is the kind of a Frame.
 type Kind uint8
 

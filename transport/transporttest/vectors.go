@@ -128,10 +128,7 @@ func (r *run) step(s *conformance.Step) error {
 	}
 	switch {
 	case s.Opened != nil:
-		if got := p.Subprotocol(); got != s.Opened.Subprotocol {
-			return fmt.Errorf("the server chose the subprotocol %q", got)
-		}
-		return nil
+		return checkOpened(p.Client, s.Opened)
 	case s.ExpectNone:
 		return r.probe(p)
 	case s.Send != nil:
@@ -141,11 +138,9 @@ func (r *run) step(s *conformance.Step) error {
 	case s.SendBinary != nil:
 		return p.Send(r.t.Context(), *s.SendBinary, true)
 	case s.SendRaw != nil:
-		raw, ok := p.Client.(RawClient)
-		if !ok {
-			return errors.New("this client cannot send raw bytes: omit \"needs rfc6455\"")
-		}
-		return raw.SendRaw(*s.SendRaw)
+		return sendRaw(p.Client, *s.SendRaw)
+	case s.SendRawRepeat != nil:
+		return sendRaw(p.Client, s.SendRawRepeat.Bytes())
 	case s.SendClose != nil:
 		p.ended = true
 		return p.Close(s.SendClose.Code, s.SendClose.Reason)
@@ -163,6 +158,32 @@ func (r *run) step(s *conformance.Step) error {
 		return fmt.Errorf("%s\ngot %v", problem, f)
 	}
 	return nil
+}
+
+// checkOpened demands that the client was told this.
+func checkOpened(c Client, want *conformance.Opened) error {
+	if got := c.Subprotocol(); got != want.Subprotocol {
+		return fmt.Errorf("the server chose the subprotocol %q", got)
+	}
+	if want.Extensions == nil {
+		return nil
+	}
+	extended, ok := c.(ExtendedClient)
+	if !ok {
+		return errors.New("this client knows no extensions: omit \"needs rfc7692\"")
+	}
+	if got := extended.Extensions(); got != *want.Extensions {
+		return fmt.Errorf("the server agreed to the extensions %q", got)
+	}
+	return nil
+}
+
+func sendRaw(c Client, p []byte) error {
+	raw, ok := c.(RawClient)
+	if !ok {
+		return errors.New("this client cannot send raw bytes: omit \"needs rfc6455\"")
+	}
+	return raw.SendRaw(p)
 }
 
 // check returns what is wrong with the frame f, "" if it is what s expects.

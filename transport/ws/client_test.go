@@ -2,9 +2,11 @@ package ws
 
 import (
 	"bytes"
+	"compress/flate"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -15,15 +17,17 @@ import (
 // client is a WebSocket client that can do everything wrong. It shares no code
 // with the transport: frames are those of gobwas/ws.
 type client struct {
-	t  testing.TB
-	nc net.Conn
+	t        testing.TB
+	nc       net.Conn
+	inflates bool // permessage-deflate was agreed on
+	packed   int  // messages that came compressed
 }
 
 var testMask = [4]byte{7, 0, 0xff, 0x80}
 
 func newClient(t testing.TB, nc net.Conn) *client {
 	t.Helper()
-	c := &client{t, nc}
+	c := &client{t: t, nc: nc}
 	t.Cleanup(func() { _ = nc.Close() })
 	return c
 }
@@ -55,14 +59,48 @@ func (c *client) read() ws.Frame {
 	if err != nil {
 		c.t.Fatalf("read: %v", err)
 	}
-	if err := ws.CheckHeader(h, ws.StateClientSide); err != nil {
+	plain := h
+	if c.inflates && h.OpCode.IsData() {
+		plain.Rsv &^= ws.Rsv(true, false, false)
+	}
+	if err := ws.CheckHeader(plain, ws.StateClientSide); err != nil {
 		c.t.Fatalf("the server broke a rule: %v in %+v", err, h)
 	}
 	f := ws.Frame{Header: h, Payload: make([]byte, h.Length)}
 	if _, err := io.ReadFull(c.nc, f.Payload); err != nil {
 		c.t.Fatalf("read: %v", err)
 	}
+	if h.Rsv != 0 {
+		c.packed++
+		if f.Payload, err = unpack(f.Payload); err != nil {
+			c.t.Fatalf("decompress: %v", err)
+		}
+	}
 	return f
+}
+
+// unpack returns the content of a compressed message (RFC 7692 section 7.2.2).
+func unpack(payload []byte) ([]byte, error) {
+	return io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(payload), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff"))))
+}
+
+// packed returns a compressed text message as a client sends it (RFC 7692
+// section 7.2.1).
+func packed(content string) []byte {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err == nil {
+		_, err = io.WriteString(w, content)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		panic(err)
+	}
+	f := ws.NewTextFrame(bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff")))
+	f.Header.Rsv = ws.Rsv(true, false, false)
+	return ws.MustCompileFrame(ws.MaskFrameInPlaceWith(f, testMask))
 }
 
 // want reads a frame of this kind.

@@ -3,6 +3,7 @@ package ws_test
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -29,75 +30,118 @@ import (
 // loopback interface.
 func TestConformance(t *testing.T) {
 	t.Run("tcp", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{Serve: serve((*httptest.Server).Start)})
+		transporttest.Run(t, transporttest.Transport{Serve: serve((*httptest.Server).Start, ws.Options{Compress: true}, false)})
 	})
 	t.Run("tls", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{Serve: serve((*httptest.Server).StartTLS)})
+		transporttest.Run(t, transporttest.Transport{
+			Serve: serve((*httptest.Server).StartTLS, ws.Options{}, false),
+			Omit:  map[string]string{"needs rfc7692": "compression is off"},
+		})
+	})
+	t.Run("compressed", func(t *testing.T) {
+		transporttest.Run(t, transporttest.Transport{
+			Serve: serve((*httptest.Server).Start, ws.Options{Compress: true, CompressMin: 1}, true),
+			Omit:  map[string]string{"RFC6455 5.2 reserved bit 1": "it has a meaning here"},
+		})
 	})
 }
 
-func serve(start func(*httptest.Server)) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
+// serve returns what starts a server. If compress is set, clients compress all
+// that they send, unless a case asks for extensions of its own.
+func serve(start func(*httptest.Server), o ws.Options, compress bool) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
 	return func(tb testing.TB, d kanava.Dispatcher) transporttest.Dial {
 		tb.Helper()
-		srv := httptest.NewUnstartedServer(ws.Handler(d, ws.Options{}))
+		srv := httptest.NewUnstartedServer(ws.Handler(d, o))
 		start(srv)
 		tb.Cleanup(srv.Close)
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {
-			return dialSocket(ctx, srv, r)
+			c, err := dialSocket(ctx, srv, r, compress)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
 		}
 	}
 }
 
 // socketClient is a client that shares no code with the transport: frames are
-// those of gobwas/ws.
+// those of gobwas/ws, and the standard library compresses.
 type socketClient struct {
-	nc          net.Conn
-	r           *bufio.Reader
-	subprotocol string
-	raw         bool // SendRaw was used: the client may have broken every rule
+	nc                      net.Conn
+	r                       *bufio.Reader
+	subprotocol, extensions string
+	compress                bool // messages that are sent
+	raw                     bool // SendRaw was used: the client may have broken every rule
 }
 
-func dialSocket(ctx context.Context, srv *httptest.Server, r transporttest.Request) (transporttest.Client, error) {
-	header := http.Header{}
-	for name, value := range r.Headers {
-		header.Set(name, value)
-	}
-	var refusal *transporttest.RefusedError
-	var broken error
-	d := gobwas.Dialer{
-		Header:    gobwas.HandshakeHeaderHTTP(header),
-		Protocols: r.Subprotocols,
-		TLSConfig: &tls.Config{RootCAs: rootsOf(srv), MinVersion: tls.VersionTLS12},
-		OnStatusError: func(_ int, _ []byte, raw io.Reader) {
-			refusal, broken = readRefusal(raw)
-		},
-		NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			nc, err := new(net.Dialer).DialContext(ctx, network, addr)
-			if err == nil { // so that a client that does not read is noticed soon
-				err = nc.(*net.TCPConn).SetReadBuffer(64 << 10)
-			}
-			return nc, err
-		},
-	}
-	nc, early, hs, err := d.Dial(ctx, "ws"+strings.TrimPrefix(srv.URL, "http")+r.Path)
-	switch {
-	case broken != nil:
-		return nil, broken
-	case refusal != nil:
-		return nil, refusal
-	case err != nil:
+func dialSocket(ctx context.Context, srv *httptest.Server, r transporttest.Request, compress bool) (*socketClient, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+r.Path, nil)
+	if err != nil {
 		return nil, err
 	}
-	c := &socketClient{nc: nc, r: bufio.NewReader(nc), subprotocol: hs.Protocol}
-	if early != nil { // frames that came with the response
-		b, err := early.Peek(early.Buffered())
-		if err != nil {
-			return nil, err
-		}
-		c.r = bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(b)), nc))
-		gobwas.PutReader(early)
+	for name, value := range map[string]string{
+		"Connection": "Upgrade", "Upgrade": "websocket",
+		"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+	} {
+		req.Header.Set(name, value)
+	}
+	if len(r.Subprotocols) > 0 {
+		req.Header.Set("Sec-WebSocket-Protocol", strings.Join(r.Subprotocols, ", "))
+	}
+	if compress {
+		req.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
+	}
+	for name, value := range r.Headers {
+		req.Header.Set(name, value)
+	}
+	nc, err := dialServer(ctx, srv)
+	if err != nil {
+		return nil, err
+	}
+	c := &socketClient{nc: nc, r: bufio.NewReader(nc)}
+	if err := c.shake(req, compress && r.Headers["Sec-WebSocket-Extensions"] == ""); err != nil {
+		return nil, errors.Join(err, nc.Close())
 	}
 	return c, nil
+}
+
+func dialServer(ctx context.Context, srv *httptest.Server) (net.Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	// So that a client that does not read is noticed soon.
+	if err := nc.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		return nil, err
+	}
+	if srv.TLS == nil {
+		return nc, nil
+	}
+	return tls.Client(nc, &tls.Config{RootCAs: rootsOf(srv), ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}), nil
+}
+
+// shake does the opening handshake.
+func (c *socketClient) shake(req *http.Request, compress bool) error {
+	if err := req.Write(c.nc); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(c.r, req)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		return readRefusal(res)
+	}
+	// The key is that of RFC 6455 section 1.3.
+	if got := res.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		return fmt.Errorf("the server accepts another key: %q", got)
+	}
+	c.subprotocol, c.extensions = res.Header.Get("Sec-WebSocket-Protocol"), res.Header.Get("Sec-WebSocket-Extensions")
+	c.compress = compress
+	if compress && c.extensions == "" {
+		return errors.New("the server does not agree to compression")
+	}
+	return nil
 }
 
 func rootsOf(srv *httptest.Server) (roots *x509.CertPool) {
@@ -108,23 +152,24 @@ func rootsOf(srv *httptest.Server) (roots *x509.CertPool) {
 }
 
 // readRefusal reads the answer to a refused upgrade.
-func readRefusal(raw io.Reader) (*transporttest.RefusedError, error) {
-	res, err := http.ReadResponse(bufio.NewReader(raw), nil)
-	if err != nil {
-		return nil, err
-	}
+func readRefusal(res *http.Response) error {
 	defer res.Body.Close()
 	if got := res.Header.Get("Content-Type"); got != "application/json" {
-		return nil, fmt.Errorf("the refusal has the type %q", got)
+		return fmt.Errorf("the refusal has the type %q", got)
 	}
 	if res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
-		return nil, errors.New("the refusal does not say when to come back")
+		return errors.New("the refusal does not say when to come back")
 	}
 	body, err := io.ReadAll(res.Body)
-	return &transporttest.RefusedError{Status: res.StatusCode, Body: body}, err
+	if err != nil {
+		return err
+	}
+	return &transporttest.RefusedError{Status: res.StatusCode, Body: body}
 }
 
 func (c *socketClient) Subprotocol() string { return c.subprotocol }
+
+func (c *socketClient) Extensions() string { return c.extensions }
 
 func (c *socketClient) Send(ctx context.Context, data []byte, binary bool) error {
 	op := gobwas.OpText
@@ -134,7 +179,12 @@ func (c *socketClient) Send(ctx context.Context, data []byte, binary bool) error
 	deadline, _ := ctx.Deadline() // the zero time is none
 	err := c.nc.SetWriteDeadline(deadline)
 	if err == nil {
-		err = gobwas.WriteFrame(c.nc, gobwas.MaskFrame(gobwas.NewFrame(op, true, data)))
+		f := gobwas.NewFrame(op, true, data)
+		if c.compress {
+			f = gobwas.NewFrame(op, true, packed(data))
+			f.Header.Rsv = gobwas.Rsv(true, false, false)
+		}
+		err = gobwas.WriteFrame(c.nc, gobwas.MaskFrame(f))
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -187,12 +237,40 @@ func (c *socketClient) frame() (gobwas.Frame, error) {
 	if h.Masked || !h.Fin || h.Length > 1<<20 {
 		return gobwas.Frame{}, fmt.Errorf("a frame that no server should send: %+v", h)
 	}
-	if err := gobwas.CheckHeader(h, gobwas.StateClientSide); err != nil {
+	state := gobwas.StateClientSide
+	compressed := h.Rsv == gobwas.Rsv(true, false, false) && h.OpCode.IsData() && c.extensions != ""
+	if compressed {
+		state = state.Set(gobwas.StateExtended)
+	}
+	if err := gobwas.CheckHeader(h, state); err != nil {
 		return gobwas.Frame{}, err
 	}
 	f := gobwas.Frame{Header: h, Payload: make([]byte, h.Length)}
-	_, err = io.ReadFull(c.r, f.Payload)
+	if _, err = io.ReadFull(c.r, f.Payload); err == nil && compressed {
+		f.Payload, err = unpacked(f.Payload)
+	}
 	return f, err
+}
+
+// packed returns the payload of a compressed message (RFC 7692 section 7.2.1).
+func packed(content []byte) []byte {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff"))
+}
+
+// unpacked undoes packed (RFC 7692 section 7.2.2): a last block makes the end.
+func unpacked(payload []byte) ([]byte, error) {
+	return io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(payload), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff"))))
 }
 
 // closed answers a close frame, and demands that the server ends the

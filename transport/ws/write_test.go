@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -242,35 +243,50 @@ func TestNoWriterWhenIdle(t *testing.T) {
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range []int{64, 1024, 16 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			l := newLink(Options{})
-			server, nc := tcpPair(b)
-			frame := make([]kanava.Frame, 1)
-			l.receive = func(data []byte, _ bool) bool {
-				frame[0].Data = append(frame[0].Data[:0], data...)
-				l.mu.Lock()
-				l.out = frame
-				l.rouse()
-				l.mu.Unlock()
-				return true
-			}
-			l.peer.begin(server, l, nil)
-			out := message(strings.Repeat("x", size))
-			in := make([]byte, len(out)-4)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := nc.Write(out); err != nil {
-					b.Fatal(err)
-				}
-				for got := 0; got < len(in); {
-					n, err := nc.Read(in[got:])
-					if err != nil {
-						b.Fatal(err)
-					}
-					got += n
-				}
-			}
-			nc.Close()
-			<-l.ended
+			payload := strings.Repeat("x", size)
+			benchmarkEcho(b, newLink(Options{}), message(payload), size)
 		})
 	}
+}
+
+// benchmarkEcho sends a message again and again, and reads what comes back,
+// which is always the same.
+func benchmarkEcho(b *testing.B, l *fakeLink, out []byte, size int) {
+	server, nc := tcpPair(b)
+	frame := make([]kanava.Frame, 1)
+	l.receive = func(data []byte, _ bool) bool {
+		if len(data) != size {
+			b.Errorf("%d bytes arrived, want %d", len(data), size)
+		}
+		frame[0].Data = append(frame[0].Data[:0], data...)
+		l.mu.Lock()
+		l.out = frame
+		l.rouse()
+		l.mu.Unlock()
+		return true
+	}
+	l.peer.begin(server, l, nil)
+	if _, err := nc.Write(out); err != nil {
+		b.Fatal(err)
+	}
+	h, err := ws.ReadHeader(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	in := make([]byte, ws.HeaderSize(h)+int(h.Length))
+	if _, err := io.ReadFull(nc, in[ws.HeaderSize(h):]); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := nc.Write(out); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(nc, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(in)), "B/frame")
+	nc.Close()
+	<-l.ended
 }
