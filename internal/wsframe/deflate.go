@@ -27,7 +27,7 @@ type Deflate func(dst, src []byte) (out []byte, smaller bool)
 
 // NewDeflate returns the Deflate of a level: 1 is the fastest, MaxLevel makes the
 // smallest messages. Level 0 is about as fast as 1 and as thorough, and needs
-// a hundredth of its memory while it runs.
+// 0.3 MB while it runs, the others 0.8 to 1.4 MB.
 func NewDeflate(level int) Deflate {
 	if level == 0 {
 		return func(dst, src []byte) ([]byte, bool) {
