@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -193,6 +194,16 @@ func TestBomb(t *testing.T) {
 				t.Errorf("takes %d bytes, the limit is %d", got, limit)
 			}
 		})
+	}
+}
+
+// Who sets no limit can be sent compressed messages as well.
+func TestInflateWithoutLimit(t *testing.T) {
+	p := inflating(math.MaxInt)
+	content := strings.Repeat("x", 1<<20)
+	got := parse(&p, []byte(compressed(true, ws.OpText, packed(content))))
+	if got.Code != 0 || len(got.Messages) != 1 || string(got.Messages[0].Data) != content {
+		t.Errorf("%d messages, error %d %q", len(got.Messages), got.Code, got.Text)
 	}
 }
 

@@ -1,11 +1,12 @@
 // Package wsframe turns bytes into WebSocket messages and messages into bytes
-// (RFC 6455 sections 5 to 7, RFC 7692 sections 6 and 7). It neither reads nor writes: whoever owns the
-// socket gives the [Parser] what has arrived and takes the messages out, on a
-// goroutine per connection or on one loop for many.
+// (RFC 6455 sections 5 to 7, RFC 7692 sections 6 and 7). It neither reads nor
+// writes: whoever owns the socket gives the [Parser] what has arrived and takes
+// the messages out, on a goroutine per connection or on one loop for many.
 package wsframe
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -23,8 +24,8 @@ const (
 )
 
 // Message is one whole data message or one control frame. Data is unmasked and
-// decompressed. It belongs to the caller until the next call of a method of the Parser, and
-// may be changed.
+// decompressed. It belongs to the caller until the next call of a method of the
+// Parser, and may be changed.
 type Message struct {
 	Op   ws.OpCode // OpText, OpBinary, OpClose, OpPing or OpPong; 0 for none
 	Data []byte
@@ -213,7 +214,7 @@ func (p *Parser) parseHeader(b []byte) (h ws.Header, size int, e *Error) {
 	}
 	limit := p.limit
 	if rsv1 != 0 || p.packed {
-		limit += limit/8 + 64 // what does not compress may grow
+		limit += min(limit/8+64, math.MaxInt-limit) // what does not compress may grow
 	}
 	if h.OpCode.IsData() && h.Length > int64(limit-p.message.len()) {
 		return h, 0, errTooBig
