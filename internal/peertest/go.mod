@@ -9,6 +9,9 @@ require (
 	github.com/kanava-go/kanava v0.1.0
 )
 
-require github.com/gobwas/httphead v0.1.0 // indirect
+require (
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+)
 
 replace github.com/kanava-go/kanava => ../..

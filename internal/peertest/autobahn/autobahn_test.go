@@ -29,7 +29,7 @@ type foreignCase struct {
 	Headers   map[string]string `json:"headers,omitempty"`
 	Protocols []string          `json:"protocols,omitempty"`
 	Version   int               `json:"version,omitempty"` // of the drafts: 18 is the RFC
-	Deflate   map[string]any    `json:"deflate,omitempty"` // arguments of PerMessageDeflateOffer
+	Deflate   map[string]any    `json:"deflate,omitzero"`  // arguments of PerMessageDeflateOffer
 
 	// Of a server: the subprotocol to take, and to send messages back, in
 	// fragments of so many bytes.
@@ -106,6 +106,7 @@ type report struct {
 	Reason     string   `json:"reason"`
 	Clean      bool     `json:"clean"`   // both close frames, and then the server ended the connection
 	Unclean    string   `json:"unclean"` // why not
+	Wire       int      `json:"wire"`    // payload bytes of the messages that came, as they stood in frames
 	Fault      string   `json:"fault"`   // the rule that was broken on this side of the wire
 }
 

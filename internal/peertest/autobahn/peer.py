@@ -115,6 +115,7 @@ class Case:
         self.report["clean"] = wasClean
         if self.remoteCloseCode is not None:
             self.report["code"] = self.remoteCloseCode
+        self.report["wire"] = self.trafficStats.incomingOctetsWebSocketLevel
         self.report["reason"] = self.remoteCloseReason or ""
         if not wasClean and self.wasNotCleanReason:
             self.report["unclean"] = self.wasNotCleanReason

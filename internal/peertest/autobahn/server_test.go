@@ -28,7 +28,7 @@ type ended struct {
 	reason string
 }
 
-func startServer(t *testing.T) *ourServer {
+func startServer(t *testing.T, o ws.Options) *ourServer {
 	t.Helper()
 	s := &ourServer{end: make(chan ended, 1)}
 	srv := kanava.NewServer(kanava.Options[kanava.None]{Limits: kanava.Limits{Message: limit}})
@@ -45,7 +45,7 @@ func startServer(t *testing.T) *ourServer {
 			return nil
 		}),
 	})
-	web := httptest.NewServer(ws.Handler(srv, ws.Options{}))
+	web := httptest.NewServer(ws.Handler(srv, o))
 	s.url = "ws" + strings.TrimPrefix(web.URL, "http") + "/echo"
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -95,7 +95,7 @@ func (r report) wantClosed(t *testing.T, code int, reason string) {
 }
 
 func TestForeignClient(t *testing.T) {
-	server := startServer(t)
+	server := startServer(t, ws.Options{})
 	client, _ := startPeer(t, "client")
 
 	t.Run("messages", func(t *testing.T) {
