@@ -135,9 +135,12 @@ describe('calls', () => {
 
   test('a time limit may be longer than timers can wait', async () => {
     await open({ ping: 0 });
+    const timers = h.clock.count;
+    h.chat.call('', 'x', {}, { timeout: Infinity }).catch(() => {});
+    expect(h.clock.count).toBe(timers);
     const call = h.chat.call('', 'x', {}, { timeout: 2 ** 40 });
     await h.clock.pass(1_000_000_000);
-    h.socket.frame({ re: 1, out: 1 });
+    h.socket.frame({ re: 2, out: 1 });
     expect(await call).toBe(1);
   });
 
@@ -155,6 +158,19 @@ describe('calls', () => {
     expect(kept.state.name).toBe('open');
     h.socket.end(1006);
     await expect(kept.call('', 'x')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('a sign-in that ends too late does not count for the next connection', async () => {
+    const ends: (() => void)[] = [];
+    await open({}, { authenticate: () => new Promise<void>((resolve) => ends.push(resolve)) });
+    h.chat.call('', 'x').catch(() => {});
+    await h.reconnect();
+    ends[0]!();
+    await h.clock.pass(0);
+    expect(h.socket.sent).toEqual([]);
+    ends[1]!();
+    await h.clock.pass(0);
+    expect(h.socket.sent).toEqual([{ id: 1, do: 'x' }]);
   });
 
   test('a sign-in that waits when its connection is lost fails, and the next one starts', async () => {
@@ -346,6 +362,16 @@ test('handlers: the last one answers, and one that is taken away does not', asyn
   h.socket.frame({ call: 'confirm', id: 2, ms: 1000 });
   await h.clock.pass(0);
   expect(h.socket.sent).toMatchObject([{ re: 1, out: 'second' }, { re: 2, err: { code: 'unimplemented' } }]);
+});
+
+test('an error from before is not the reason of an end', async () => {
+  await open();
+  h.socket.frame({ re: 0, err: { code: 'invalid_frame', message: 'from before' } });
+  h.socket.frame({ push: 'notice', v: 1 });
+  const call = h.chat.call('', 'x').catch((e) => e);
+  h.socket.end(1001, 'going away');
+  expect(h.chat.state).toMatchObject({ name: 'waiting', code: 1001, reason: 'going away' });
+  expect((await call).cause).toBeUndefined();
 });
 
 test('the server\'s contract is reported', async () => {

@@ -111,6 +111,17 @@ describe('a page', () => {
     expect(h.chat.state).toMatchObject({ name: 'waiting', code: 4408 });
   });
 
+  test('that comes back does not put off the end of silence', async () => {
+    await h.connect();
+    await h.greet();
+    await h.clock.pass(30_000);
+    h.document.fire('visibilitychange');
+    await h.clock.pass(4999);
+    expect(h.chat.state.name).toBe('open');
+    await h.clock.pass(1);
+    expect(h.chat.state).toMatchObject({ code: 4408 });
+  });
+
   test('that comes back and gets its answer stays', async () => {
     await h.connect();
     await h.greet();
@@ -200,7 +211,8 @@ describe('after close() nothing is left', () => {
   });
 
   test.each(['connecting', 'greeting', 'open', 'leaving', 'waiting'])('in a listener that is told "%s"', async (name) => {
-    const connecting = h.connect({ authenticate: (chat) => chat.call('', 'a') });
+    const authenticate = vi.fn((chat) => chat.call('', 'a'));
+    const connecting = h.connect({ authenticate });
     const states: string[] = [];
     h.chat.listen('', 'state', undefined, (state) => {
       states.push(state.name);
@@ -215,6 +227,7 @@ describe('after close() nothing is left', () => {
     await h.clock.pass(60_000);
     expect(states.at(-1)).toBe('closed');
     expect(states.indexOf(name)).toBe(states.length - 2);
+    expect(authenticate).toHaveBeenCalledTimes(name === 'leaving' || name === 'waiting' ? 1 : 0);
     expect(h.left).toEqual(nothing);
   });
 
