@@ -517,7 +517,6 @@ export function connect(spec, base, opening, options = {}) {
   const end = (code, text) => {
     drop(1000);
     watch('removeEventListener');
-    topics.clear();
     become({ name: 'closed', code, reason: text });
     const error = fault('unavailable', 'the connection is closed: ' + text, false, reason);
     rejectOpened(error);

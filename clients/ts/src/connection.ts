@@ -567,7 +567,6 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
   const end = (code: number, text: string) => {
     drop(1000);
     watch('removeEventListener');
-    topics.clear();
     become({ name: 'closed', code, reason: text });
     const error = fault('unavailable', 'the connection is closed: ' + text, false, reason);
     rejectOpened(error);

@@ -124,6 +124,14 @@ describe('calls', () => {
     await expect(h.chat.call('', 'x', { n: 1n })).rejects.toThrow();
   });
 
+  test('P10 half of a surrogate pair is not sent: the server would close for it', async () => {
+    await open();
+    for (const text of ['\ud83d', '\ude00', 'x\\\ud83dx']) await expect(h.chat.call('', 'x', { text })).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(h.socket.sent).toEqual([]);
+    for (const text of ['\ud83d\ude00', '\\ud83d', '\\\\ud83d']) h.chat.call('', 'x', { text }).catch(() => {});
+    expect(h.socket.sent.map((f) => f.in.text)).toEqual(['😀', '\\ud83d', '\\\\ud83d']);
+  });
+
   test('the input is taken when the call is made', async () => {
     await h.connect();
     const input = { n: 1 };
@@ -171,6 +179,22 @@ describe('calls', () => {
     ends[1]!();
     await h.clock.pass(0);
     expect(h.socket.sent).toEqual([{ id: 1, do: 'x' }]);
+  });
+
+  test('what a sign-in calls while the server leaves fails with the connection', async () => {
+    const ended: string[] = [];
+    const authenticate = async (chat: any) => {
+      await chat.call('', 'a');
+      await chat.call('', 'b').catch((e: KanavaError) => ended.push(e.code));
+    };
+    await open({}, { authenticate });
+    h.socket.frame({ away: { code: 4503, in: [1000, 1000] } });
+    h.socket.frame({ re: 1 });
+    await h.clock.pass(0);
+    expect(h.socket.sent).toEqual([{ id: 1, do: 'a' }]);
+    await h.reconnect();
+    expect(ended).toEqual(['unavailable']);
+    expect(h.socket.sent).toEqual([{ id: 1, do: 'a' }]);
   });
 
   test('a sign-in that waits when its connection is lost fails, and the next one starts', async () => {
@@ -362,6 +386,23 @@ test('handlers: the last one answers, and one that is taken away does not', asyn
   h.socket.frame({ call: 'confirm', id: 2, ms: 1000 });
   await h.clock.pass(0);
   expect(h.socket.sent).toMatchObject([{ re: 1, out: 'second' }, { re: 2, err: { code: 'unimplemented' } }]);
+});
+
+test('an error right before the end is its reason', async () => {
+  await open();
+  h.socket.frame({ re: 0, err: { code: 'invalid_frame', message: 'the third in a minute' } });
+  h.socket.end(4400, 'protocol_error');
+  expect(h.chat.state).toEqual({ name: 'closed', code: 4400, reason: 'the third in a minute' });
+});
+
+test('the reason of one connection is not that of the next', async () => {
+  await open();
+  h.socket.frame({ re: 0, err: { code: 'internal', message: 'of the first' } });
+  h.socket.end(4500, 'internal');
+  expect(h.chat.state.reason).toBe('of the first');
+  await h.clock.pass(500);
+  FakeSocket.take().end(1006, 'of the second');
+  expect(h.chat.state.reason).toBe('of the second');
 });
 
 test('an error from before is not the reason of an end', async () => {

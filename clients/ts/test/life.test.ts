@@ -247,6 +247,21 @@ describe('after close() nothing is left', () => {
     expect(h.left).toEqual(nothing);
   });
 
+  test.each([
+    ['sign in', { authenticate: () => Promise.reject(new Error('x')) }],
+    ['make the token', { token: () => Promise.reject(new Error('x')) }],
+  ])('in what is told when it cannot %s', async (_, options) => {
+    const connecting = h.connect(options);
+    const close = vi.fn(() => h.chat.close());
+    h.chat.listen('', 'error', undefined, close);
+    await connecting;
+    if (FakeSocket.made.length) await h.greet();
+    await h.clock.pass(60_000);
+    expect(close).toHaveBeenCalledTimes(1);
+    expect(h.chat.state.name).toBe('closed');
+    expect(h.left).toEqual(nothing);
+  });
+
   test('a code that says stop leaves nothing either', async () => {
     await h.connect();
     await h.greet();
