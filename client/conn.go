@@ -23,6 +23,7 @@ type Conn struct {
 	denied    int       // refusals of Authenticate in a row
 	notBefore time.Time // the server's retryAfter
 	reason    *Error    // the last error that belongs to no call
+	ended     string    // why the last connection ended
 
 	queue     []*call // not sent yet
 	topics    map[string]*followed
@@ -102,8 +103,8 @@ func (c *Conn) waitOpened(ctx context.Context) ([]byte, error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			message := "the channel is not open yet"
-			if c.state.Reason != "" {
-				message += ": " + c.state.Reason
+			if c.ended != "" {
+				message += ": " + c.ended
 			}
 			return nil, given(ctx, message)
 		}

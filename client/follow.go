@@ -150,12 +150,9 @@ func (t *followed) lost(from, to Position) { t.c.tell(listenLost, Lost{t.name, f
 
 func (t *followed) again(d time.Duration) { t.c.later(t, d, t.retry) }
 
-func (t *followed) mayHold(n int) bool {
-	if n > 0 && t.c.held+n > maxHeldBytes {
-		return false
-	}
+func (t *followed) hold(n int) (tooMany bool) {
 	t.c.held += n
-	return true
+	return t.c.held > maxHeldBytes
 }
 
 func (t *followed) ask(from Position) bool {

@@ -46,6 +46,7 @@ func (c *Conn) lose(code CloseCode, reason string, final bool) {
 		c.failures = 0
 	}
 	away := r.away
+	c.ended = reason
 	c.drop(0)
 	if code == CloseUnauthenticated {
 		c.refused++

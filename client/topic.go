@@ -33,9 +33,9 @@ type topicLink interface {
 	ask(from Position) bool
 	// again calls the topic's retry after d.
 	again(d time.Duration)
-	// mayHold counts the bytes of held events, and reports whether n more are
-	// allowed. Less are always allowed.
-	mayHold(n int) bool
+	// hold counts the bytes of held events, and reports whether they are too
+	// many.
+	hold(n int) (tooMany bool)
 }
 
 // The numbers of rules D5 to D7 of docs/protocol.md.
@@ -74,23 +74,26 @@ type topicState struct {
 // event takes an event that has a position.
 func (t *topicState) event(ev topicEvent) {
 	ev.came = time.Now()
-	for len(t.held) > 0 && (len(t.held) >= maxHeld || !t.link.mayHold(len(ev.data))) {
+	t.held = append(t.held, ev)
+	tooMany := t.link.hold(len(ev.data))
+	if len(t.held) > maxHeld {
 		t.letGo(0)
 	}
-	t.link.mayHold(len(ev.data))
-	t.held = append(t.held, ev)
 	if t.live && (ev.at.Epoch != t.pos.Epoch || ev.before > t.pos.Offset) {
 		t.raise(ev.at)
 	}
 	t.settle()
+	for tooMany && len(t.held) > 0 {
+		tooMany = t.letGo(0)
+	}
 }
 
-// letGo removes a held event.
-func (t *topicState) letGo(i int) topicEvent {
-	ev := t.held[i]
-	t.link.mayHold(-len(ev.data))
+// letGo removes a held event, and reports whether those that are left, of all
+// topics, are still too many.
+func (t *topicState) letGo(i int) (tooMany bool) {
+	tooMany = t.link.hold(-len(t.held[i].data))
 	t.held = slices.Delete(t.held, i, i+1)
-	return ev
+	return tooMany
 }
 
 // subscribed takes that the subscription stands.
@@ -182,7 +185,8 @@ func (t *topicState) drain() {
 		if i < 0 {
 			return
 		}
-		ev := t.letGo(i)
+		ev := t.held[i]
+		t.letGo(i)
 		t.take(&ev)
 	}
 }
@@ -194,7 +198,8 @@ func (t *topicState) settle() {
 	}
 	if t.class == "volatile" || t.class == "latest" {
 		for len(t.held) > 0 {
-			ev := t.letGo(0)
+			ev := t.held[0]
+			t.letGo(0)
 			t.unchained(&ev)
 		}
 		return
