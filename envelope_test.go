@@ -452,3 +452,28 @@ func TestD3_SubAndUnsubTakeTurns(t *testing.T) {
 		subscribed, at = kind[1] != "unsub", kind[3]
 	}
 }
+
+// A cancel ends a stream whose client reads all that it sends.
+func TestP15_ACancelEndsAStreamThatHasRoom(t *testing.T) {
+	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, Messages: by(
+		kanava.OnStream("endless", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error {
+			for i := 0; ; i++ {
+				if err := out.Send(ctx, i); err != nil {
+					return err
+				}
+			}
+		}),
+	)})
+	c := openV1(t, srv)
+	c.SendText(`{"do":"endless","id":1}`)
+	c.Expect(`{"re":1,"item":0}`)
+	c.SendText(`{"cancel":1}`)
+	for {
+		if got := c.Next(); !strings.HasPrefix(got, `{"re":1,"item":`) {
+			if got != `{"re":1,"err":{"code":"canceled","message":"canceled"}}` {
+				t.Fatal(got)
+			}
+			return
+		}
+	}
+}

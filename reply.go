@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -250,6 +251,10 @@ func (x *call) sendItem(ctx context.Context, v any) error {
 	c, a := x.c, x.a
 	if x.aborted.isSet() {
 		return errAborted
+	}
+	// A stream that is not waiting for room has to learn of its end, too.
+	if err := cmp.Or(ctx.Err(), x.Err()); err != nil {
+		return err
 	}
 	v, ok, err := c.outgoing(ctx, Payload{Kind: KindItem, Action: a.route.Action, Value: v})
 	if !ok {

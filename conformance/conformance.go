@@ -7,6 +7,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/hex"
 	"errors"
@@ -44,6 +45,12 @@ type Open struct {
 	Subprotocols []string          `json:"subprotocols,omitempty"`
 }
 
+// V1 is the subprotocol of the form with an envelope.
+const V1 = "kanava.v1"
+
+// Envelope reports whether the client speaks kanava.v1.
+func (o Open) Envelope() bool { return slices.Contains(o.Subprotocols, V1) }
+
 // Need is something that not every transport can do.
 type Need string
 
@@ -67,16 +74,23 @@ type Step struct {
 	SendRawRepeat *RepeatHex `json:"sendRawRepeat,omitempty"` // many bytes on the connection
 	SendClose     *Ending    `json:"sendClose,omitempty"`     // the client closes
 	Leave         bool       `json:"leave,omitzero"`          // the client goes away without a word
+	Greet         *Hello     `json:"greet,omitempty"`         // the client of kanava.v1 says hello, and is open
 
 	Opened       *Opened        `json:"opened,omitempty"`       // the connection opens
 	Refused      *Refused       `json:"refused,omitempty"`      // it does not
 	Expect       *string        `json:"expect,omitempty"`       // a text message, byte for byte
 	ExpectJSON   jsontext.Value `json:"expectJSON,omitempty"`   // a text message, as JSON
+	ExpectLike   jsontext.Value `json:"expectLike,omitempty"`   // a text message, as JSON with blanks: see [Captures]
 	ExpectError  *Error         `json:"expectError,omitempty"`  // an error frame
 	ExpectBinary *Hex           `json:"expectBinary,omitempty"` // a binary message
 	ExpectPong   *Hex           `json:"expectPong,omitempty"`   // a pong of RFC 6455
 	ExpectNone   bool           `json:"expectNone,omitzero"`    // nothing before the answer to a probe
 	Close        *Closing       `json:"close,omitempty"`        // the server closes
+}
+
+// Hello is what a client of kanava.v1 says first.
+type Hello struct {
+	Token string `json:"token,omitempty"`
 }
 
 // Repeat is a long text: Head, Unit written Count times, Tail.
@@ -126,6 +140,7 @@ type Refused struct {
 // Error is an error frame. The texts of errors are not part of the protocol.
 type Error struct {
 	Code       string   `json:"code"`
+	Re         *uint64  `json:"re,omitempty"`     // of kanava.v1: the id that the frame answers, 0 for none
 	Key        string   `json:"key,omitempty"`    // name of the routing member; default "action"
 	Action     string   `json:"action,omitempty"` // its value; "" says that the frame has none
 	Pointers   []string `json:"pointers,omitempty"`
@@ -248,8 +263,14 @@ func (c *Case) check() error {
 		if s.Opened != nil && s.Opened.Extensions != nil && !c.Requires(RFC7692) {
 			return fmt.Errorf("step %d needs %s", i+1, RFC7692)
 		}
-		if s.ExpectError != nil && s.ExpectError.Key == "" {
-			s.ExpectError.Key = "action"
+		if e := s.ExpectError; e != nil {
+			if envelope := c.Opening(s.Client).Envelope(); envelope != (e.Re != nil) {
+				return fmt.Errorf("step %d: an error has re in kanava.v1, and only there", i+1)
+			}
+			e.Key = cmp.Or(e.Key, "action")
+		}
+		if s.Greet != nil && !c.Opening(s.Client).Envelope() {
+			return fmt.Errorf("step %d: only clients of %s say hello", i+1, V1)
 		}
 	}
 	for name := range c.Clients {
@@ -266,7 +287,7 @@ func (s *Step) actions() int {
 	for _, set := range []bool{
 		s.Send != nil, s.SendRepeat != nil, s.SendBinary != nil, s.SendRaw != nil, s.SendRawRepeat != nil, s.SendClose != nil, s.Leave,
 		s.Opened != nil, s.Refused != nil, s.Expect != nil, s.ExpectJSON != nil, s.ExpectError != nil,
-		s.ExpectBinary != nil, s.ExpectPong != nil, s.ExpectNone, s.Close != nil,
+		s.Greet != nil, s.ExpectLike != nil, s.ExpectBinary != nil, s.ExpectPong != nil, s.ExpectNone, s.Close != nil,
 	} {
 		if set {
 			n++

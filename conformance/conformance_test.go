@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/kanava-go/kanava/conformance"
 )
 
@@ -26,17 +28,25 @@ func TestNamesAreUnique(t *testing.T) {
 	}
 }
 
-// TestEveryRuleHasACase lists the rules that the plain form can show to a
-// client. The others are proved elsewhere: P14 needs a client that counts, and
-// P8's built-in actions wait for topics that clients may subscribe to.
+// TestEveryRuleHasACase lists the rules that each form can show to a client. The
+// others are proved elsewhere: P14 needs a client that counts, P8's built-in
+// actions wait for topics that clients may subscribe to, and D4 to D7 for
+// recovery.
 func TestEveryRuleHasACase(t *testing.T) {
-	cases := make(map[string]int)
-	for _, c := range load(t) {
-		cases[c.Rule()]++
-	}
-	for rule := range strings.FieldsSeq("P1 P2 P3 P4 P5 P6 P7 P8 P9 P12 P16 P17 D3 D13 S1 S3 S5 S7 V2 §2 §6 §9") {
-		if cases[rule] == 0 {
-			t.Errorf("no case shows %s", rule)
+	for form, rules := range map[string]string{
+		"plain": "P1 P2 P3 P4 P5 P6 P7 P8 P9 P12 P16 P17 D3 D13 S1 S3 S5 S7 V2 §2 §6 §9",
+		"v1":    "P1 P3 P6 P9 P10 P11 P12 P13 P15 P16 P17 P18 D1 D2 D3 D8 D9 S5 S7 V2 §3 §4 §6 §9",
+	} {
+		cases := make(map[string]int)
+		for _, c := range load(t) {
+			if (form == "v1") == strings.HasPrefix(c.File, "v1-") {
+				cases[c.Rule()]++
+			}
+		}
+		for rule := range strings.FieldsSeq(rules) {
+			if cases[rule] == 0 {
+				t.Errorf("no case of the form %s shows %s", form, rule)
+			}
 		}
 	}
 }
@@ -60,6 +70,8 @@ func TestParseRefuses(t *testing.T) {
 		{"many raw bytes without the need", strings.Replace(one, "%", `{"sendRawRepeat":{"unit":"81","count":1}}`, 1), "rfc6455"},
 		{"extensions without the need", strings.Replace(one, "%", `{"opened":{"subprotocol":"","extensions":""}}`, 1), "rfc7692"},
 		{"an unknown need", `[{"name":"P5 x","path":"/main","needs":["x"],"steps":[{"send":"x"}]}]`, "need"},
+		{"a hello in the plain form", strings.Replace(one, "%", `{"greet":{}}`, 1), "hello"},
+		{"an error with an id in the plain form", strings.Replace(one, "%", `{"expectError":{"code":"internal","re":0}}`, 1), "re"},
 		{"bad hexadecimal", strings.Replace(one, "%", `{"sendBinary":"0"}`, 1), "hex"},
 	}
 	for _, tt := range tests {
@@ -93,5 +105,30 @@ func TestParseFillsIn(t *testing.T) {
 		t.Errorf("steps 3 and 4 are %+v", c.Steps[2:])
 	case cases[1].Rule() != "RFC7692 7.1", string(cases[1].Steps[0].SendRawRepeat.Bytes()) != "\x01\x02\x03\x02\x03\x04":
 		t.Errorf("the second case is %+v", cases[1])
+	}
+}
+
+func TestCaptures(t *testing.T) {
+	const pattern = `{"on":"t","e":"$e","o":[1,"$*"],"$*":0}`
+	tests := []struct{ name, text, want string }{
+		{"the first", `{"on":"t","e":"x","o":[1,{"a":2}]}`, ""},
+		{"the same again, with more members", `{"o":[1.0,null],"e":"x","on":"t","more":1}`, ""},
+		{"another value of the same name", `{"on":"t","e":"y","o":[1,2]}`, "$e"},
+		{"a member that is missing", `{"on":"t","o":[1,2]}`, "/e"},
+		{"another value", `{"on":"u","e":"x","o":[1,2]}`, "/on"},
+		{"another value deeper down", `{"on":"t","e":"x","o":[2,2]}`, "/o/0"},
+		{"another length", `{"on":"t","e":"x","o":[1]}`, "/o"},
+		{"another type", `["on"]`, "want"},
+		{"no JSON", `{`, "JSON"},
+	}
+	c := make(conformance.Captures)
+	for _, tt := range tests {
+		got := c.Match(jsontext.Value(pattern), jsontext.Value(tt.text))
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if got := c.Match(jsontext.Value(`{"a":1}`), jsontext.Value(`{"a":1,"b":2}`)); !strings.Contains(got, "/b") {
+		t.Errorf("a member too many: %q", got)
 	}
 }

@@ -42,6 +42,8 @@ func signIn(token string) (User, error) {
 		return User{Name: token, Admin: true}, nil
 	case "short":
 		return User{Name: "alice", Until: time.Now().Add(shortLived)}, nil
+	case "hour":
+		return User{Name: "alice", Until: time.Now().Add(time.Hour)}, nil
 	case "expired":
 		return User{Name: "alice", Until: time.Now().Add(-time.Hour)}, nil
 	case "broken":
@@ -71,12 +73,15 @@ func authenticate(_ context.Context, r *kanava.OpenRequest) (*User, error) {
 
 // app is what the functions of the application share.
 type app struct {
-	hub   *kanava.EventHub
-	rooms *kanava.Topic[roomEvent]
-	note  *kanava.Push[textValue]
+	hub     *kanava.EventHub
+	rooms   *kanava.Topic[roomEvent]
+	clubs   *kanava.Topic[roomEvent]
+	note    *kanava.Push[textValue]
+	confirm *kanava.ClientFunc[question, verdict]
 
 	mu    sync.Mutex
 	gates map[string]chan struct{} // guarded by mu: closed where the gate is open
+	ticks map[string]int           // guarded by mu: how often "tick" has run, by name
 }
 
 // NewServer returns a server with the application that the conformance vectors
@@ -93,10 +98,18 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 	a := &app{
 		hub:   srv.EventHub(),
 		rooms: kanava.NewTopic[roomEvent](srv.EventHub(), "room"),
-		note:  kanava.NewPush[textValue]("note"),
-		gates: make(map[string]chan struct{}),
+		clubs: kanava.NewTopic[roomEvent](srv.EventHub(), "club", kanava.MaySubscribe(func(_ context.Context, u User, _ string) error {
+			if u.Name == "bob" {
+				return kanava.Errorf(kanava.CodePermissionDenied, "not in this club")
+			}
+			return nil
+		})),
+		note:    kanava.NewPush[textValue]("note"),
+		confirm: kanava.NewClientFunc[question, verdict]("confirm"),
+		gates:   make(map[string]chan struct{}),
+		ticks:   make(map[string]int),
 	}
-	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched(),
+	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched(), a.filtered(), a.limited(),
 		a.members("members", kanava.Protected()), a.members("admins", kanava.Allow("admin")))
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -152,14 +165,14 @@ func (a *app) main() kanava.Wiring[kanava.None, User] {
 			return message{"Echo: " + in.Message}, nil
 		}),
 		OnBinary: kanava.BinaryFunc(reverse),
-		Messages: kanava.By("action", join(a.replies(), a.inputs(), a.errors(), a.streams(), a.timing(), a.topics(), a.signing())...).
+		Messages: kanava.By("action", join(a.replies(), a.inputs(), a.errors(), a.streams(), a.timing(), a.topics(), a.signing(), a.asking())...).
 			By("type",
 				kanava.On("greet", func(context.Context, *channel, byType) (chosenBy, error) { return chosenBy{"type"}, nil }),
 				kanava.OnDo("fall", func(context.Context, *channel, kanava.None) error {
 					return kanava.Errorf(kanava.CodeFailedPrecondition, "as asked for")
 				}),
 			).Plain("plain", kanava.PlainFunc(func(context.Context, kanava.None) (chosenBy, error) { return chosenBy{"plain"}, nil })),
-		Declares: []kanava.Declared{a.rooms, a.note},
+		Declares: []kanava.Declared{a.rooms, a.clubs, a.note, a.confirm},
 	}
 }
 

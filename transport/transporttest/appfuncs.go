@@ -31,6 +31,12 @@ func (a *app) replies() routes {
 		kanava.On("array", always([]int{1, 2, 3})),
 		kanava.On("map", always(map[string]string{"action": "mine"})),
 		kanava.On("raw", func(_ context.Context, _ *channel, in rawValue) (jsontext.Value, error) { return in.Value, nil }),
+		kanava.On("tick", func(_ context.Context, _ *channel, in tickInput) (int, error) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.ticks[in.Name]++
+			return a.ticks[in.Name], nil
+		}),
 		kanava.On("size", func(_ context.Context, _ *channel, in sizeInput) (sizeReply, error) {
 			return sizeReply{utf8.RuneCountInString(in.Text)}, nil
 		}),
@@ -177,6 +183,9 @@ func (a *app) topics() routes {
 		kanava.OnDo("unsubscribe", func(ctx context.Context, ch *channel, in topicName) error {
 			return a.hub.Unsubscribe(ctx, in.Topic, ch.ID())
 		}),
+		kanava.OnDo("enter", func(ctx context.Context, ch *channel, in roomName) error {
+			return a.clubs.Subscribe(ctx, ch, in.Room)
+		}),
 		kanava.OnDo("publishRaw", func(ctx context.Context, _ *channel, in topicValue) error {
 			return a.hub.Publish(ctx, in.Topic, in.Value)
 		}),
@@ -234,5 +243,17 @@ func (a *app) outlive(ctx context.Context, ch *channel, _ kanava.None) (me, erro
 		case <-ctx.Done():
 			return me{}, ctx.Err()
 		}
+	}
+}
+
+// asking are functions that ask the client.
+func (a *app) asking() routes {
+	ask := func(ctx context.Context, ch *channel, in question) (verdict, error) {
+		return a.confirm.Call(ctx, ch, in)
+	}
+	return routes{
+		kanava.On("ask", ask, kanava.Concurrent()),
+		kanava.On("askInTurn", ask),
+		kanava.On("askBriefly", ask, kanava.Concurrent(), kanava.Timeout(50*time.Millisecond)),
 	}
 }

@@ -16,6 +16,9 @@ type (
 	message struct {
 		Message string `json:"message" minLength:"1" maxLength:"100"`
 	}
+	texts struct {
+		Texts []string `json:"texts"`
+	}
 	textValue struct {
 		Text string `json:"text"`
 	}
@@ -96,6 +99,20 @@ func (l *level) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
+
+// What is asked of clients, and counted.
+type (
+	question struct {
+		Question string `json:"question"`
+	}
+	verdict struct {
+		Yes  bool   `json:"yes"`
+		Note string `json:"note,omitempty" maxLength:"5"`
+	}
+	tickInput struct {
+		Name string `json:"name"`
+	}
+)
 
 // What signs in and out.
 type (

@@ -70,10 +70,16 @@ type run struct {
 	c     conformance.Case
 	peers map[string]*peer
 	gone  map[string]bool // refused
+
+	captures conformance.Captures
+	probes   map[string]uint64 // the last id of a probe in kanava.v1, by client
 }
 
 func runCase(t *testing.T, d Dial, c conformance.Case) {
-	r := &run{t: t, dial: d, c: c, peers: make(map[string]*peer), gone: make(map[string]bool)}
+	r := &run{
+		t: t, dial: d, c: c, peers: make(map[string]*peer), gone: make(map[string]bool),
+		captures: make(conformance.Captures), probes: make(map[string]uint64),
+	}
 	for i := range c.Steps {
 		if err := r.step(&c.Steps[i]); err != nil {
 			text, _ := json.Marshal(&c.Steps[i])
@@ -86,7 +92,7 @@ func runCase(t *testing.T, d Dial, c conformance.Case) {
 		if p.ended {
 			continue
 		}
-		if err := r.probe(p); err != nil {
+		if err := r.probe(name, p); err != nil {
 			t.Fatalf("%s, after the last step\nclient %s: %v", c.File, name, err)
 		}
 	}
@@ -110,7 +116,16 @@ func (r *run) request(name string) Request {
 	return Request{Path: o.Path, Headers: o.Headers, Subprotocols: o.Subprotocols}
 }
 
-func (r *run) probe(p *peer) error {
+// probe demands that the client is answered, and is told nothing else.
+func (r *run) probe(name string, p *peer) error {
+	if r.c.Opening(name).Envelope() {
+		id := max(r.probes[name], 1<<50) + 1 // no vector uses these ids
+		r.probes[name] = id
+		if err := p.trySend(fmt.Sprintf(`{"do":"ping","id":%d}`, id)); err != nil {
+			return err
+		}
+		return p.tryExpect(fmt.Sprintf(`{"re":%d}`, id))
+	}
 	if err := p.trySend(probe); err != nil {
 		return err
 	}
@@ -130,7 +145,9 @@ func (r *run) step(s *conformance.Step) error {
 	case s.Opened != nil:
 		return checkOpened(p.Client, s.Opened)
 	case s.ExpectNone:
-		return r.probe(p)
+		return r.probe(s.Client, p)
+	case s.Greet != nil:
+		return greet(p, s.Greet)
 	case s.Send != nil:
 		return p.trySend(*s.Send)
 	case s.SendRepeat != nil:
@@ -154,7 +171,11 @@ func (r *run) step(s *conformance.Step) error {
 		return fmt.Errorf("receive: %w", err)
 	}
 	p.ended = f.Kind == KindClosed
-	if problem := check(s, f); problem != "" {
+	problem := check(s, f)
+	if problem == "" && s.ExpectLike != nil {
+		problem = r.captures.Match(s.ExpectLike, f.Data)
+	}
+	if problem != "" {
 		return fmt.Errorf("%s\ngot %v", problem, f)
 	}
 	return nil
@@ -174,6 +195,31 @@ func checkOpened(c Client, want *conformance.Opened) error {
 	}
 	if got := extended.Extensions(); got != *want.Extensions {
 		return fmt.Errorf("the server agreed to the extensions %q", got)
+	}
+	return nil
+}
+
+// greet says hello, and demands the greeting of kanava.v1.
+func greet(p *peer, h *conformance.Hello) error {
+	hello, err := json.Marshal(map[string]any{"hello": h})
+	if err != nil {
+		return err
+	}
+	if err := p.trySend(string(hello)); err != nil {
+		return err
+	}
+	for _, want := range []string{
+		`{"open":{"id":"$*","max":65536,"calls":32,"ping":"$*","keep":0,"keys":"$*","contract":"$*","has":"$*","$*":0}}`,
+		`{"push":"","$*":0}`,
+	} {
+		f, err := p.tryNext()
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		p.ended = f.Kind == KindClosed
+		if problem := make(conformance.Captures).Match(jsontext.Value(want), f.Data); problem != "" || f.Kind != KindText {
+			return fmt.Errorf("%s\ngot %v", problem, f)
+		}
 	}
 	return nil
 }
@@ -243,11 +289,19 @@ func checkError(data []byte, want *conformance.Error) string {
 	if err := json.Unmarshal(data, &members); err != nil {
 		return "an error frame is an object: " + err.Error()
 	}
+	name := "error"
+	if want.Re != nil {
+		name = "err"
+		if string(members["re"]) != fmt.Sprint(*want.Re) {
+			return fmt.Sprintf("want an error of the id %d", *want.Re)
+		}
+		delete(members, "re")
+	}
 	var e errorObject
-	if err := json.Unmarshal(members["error"], &e, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(members[name], &e, json.RejectUnknownMembers(true)); err != nil {
 		return "it has no error object: " + err.Error()
 	}
-	delete(members, "error")
+	delete(members, name)
 	var action string
 	if raw, ok := members[want.Key]; ok {
 		if err := json.Unmarshal(raw, &action); err != nil || action == "" {
