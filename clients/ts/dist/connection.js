@@ -4,6 +4,9 @@ import { follow } from './topic.js';
 export function connect(spec, base, opening, options = {}) {
   const url = address(spec, base, opening);
   const scope = globalThis;
+  const Socket = options.WebSocket ?? scope.WebSocket;
+  if (!Socket)
+    throw new TypeError('this platform has no WebSocket: pass one in the options');
   const listeners = new Map();
   const handlers = new Map();
   const topics = new Map();
@@ -436,7 +439,7 @@ export function connect(spec, base, opening, options = {}) {
       const secret = typeof token === 'function' ? await token() : token;
       if (mine !== run)
         return;
-      const s = (socket = new (options.WebSocket ?? scope.WebSocket)(url, ['kanava.v1'], options.headers && { headers: options.headers }));
+      const s = (socket = new Socket(url, ['kanava.v1'], options.headers && { headers: options.headers }));
       s.binaryType = 'arraybuffer';
       s.onopen = () => {
         send({ hello: { contract: spec.contract, token: secret, was: was.length ? was : undefined } });

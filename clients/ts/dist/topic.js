@@ -21,7 +21,7 @@ export function follow(link) {
       tip = { e: f.e, o: f.o };
   };
   const take = (f) => {
-    if (before(f) > pos.o || f.o <= pos.o)
+    if (f.o <= pos.o)
       return;
     pos = { e: pos.e, o: f.o };
     link.deliver(f);
@@ -32,7 +32,7 @@ export function follow(link) {
     link.lost(from, pos);
   };
   const drain = () => {
-    const ready = (f) => f.e === pos.e && (before(f) <= pos.o || f.o <= pos.o);
+    const ready = (f) => f.e === pos.e && before(f) <= pos.o;
     for (let i; (i = held.findIndex(ready)) >= 0;)
       take(held.splice(i, 1)[0]);
   };

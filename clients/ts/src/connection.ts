@@ -81,6 +81,8 @@ interface KanavaCall {
 export function connect(spec: KanavaSpec, base: string | undefined, opening: any, options: KanavaOptions = {}): KanavaConnection {
   const url = address(spec, base, opening);
   const scope: any = globalThis;
+  const Socket = options.WebSocket ?? scope.WebSocket;
+  if (!Socket) throw new TypeError('this platform has no WebSocket: pass one in the options');
   const listeners = new Map<string, Set<{ key: string | undefined; fn: (value: any, meta: any) => void }>>();
   const handlers = new Map<string, (input: any, asked: KanavaAsked) => unknown>();
   const topics = new Map<string, KanavaTopic>();
@@ -498,7 +500,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       const { token } = options;
       const secret = typeof token === 'function' ? await token() : token;
       if (mine !== run) return;
-      const s = (socket = new (options.WebSocket ?? scope.WebSocket)(url, ['kanava.v1'], options.headers && { headers: options.headers }));
+      const s = (socket = new Socket(url, ['kanava.v1'], options.headers && { headers: options.headers }));
       s.binaryType = 'arraybuffer';
       s.onopen = () => {
         send({ hello: { contract: spec.contract, token: secret, was: was.length ? was : undefined } });

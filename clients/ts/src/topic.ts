@@ -41,7 +41,7 @@ export function follow(link: KanavaTopicLink): KanavaTopic {
   };
 
   const take = (f: any) => {
-    if (before(f) > pos!.o || f.o <= pos!.o) return;
+    if (f.o <= pos!.o) return;
     pos = { e: pos!.e, o: f.o };
     link.deliver(f);
   };
@@ -53,7 +53,7 @@ export function follow(link: KanavaTopicLink): KanavaTopic {
   };
 
   const drain = () => {
-    const ready = (f: any) => f.e === pos!.e && (before(f) <= pos!.o || f.o <= pos!.o);
+    const ready = (f: any) => f.e === pos!.e && before(f) <= pos!.o;
     for (let i; (i = held.findIndex(ready)) >= 0; ) take(held.splice(i, 1)[0]);
   };
 

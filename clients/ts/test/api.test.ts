@@ -47,6 +47,12 @@ describe('address', () => {
     expect(() => connect({ path: '/' }, 'nonsense', {}, {})).toThrow();
   });
 
+  test('so is a platform without WebSocket, unless one is passed in', () => {
+    vi.stubGlobal('WebSocket', undefined);
+    expect(() => connect({ path: '/' }, 'ws://a.test', {}, {})).toThrow('pass one in the options');
+    connect({ path: '/' }, 'ws://a.test', {}, { WebSocket: FakeSocket }).close();
+  });
+
   test('headers reach a WebSocket class that takes them', async () => {
     await h.connect({ headers: { 'X-Tenant': 'a' } });
     expect(FakeSocket.made[0]!.init).toEqual({ headers: { 'X-Tenant': 'a' } });
@@ -378,8 +384,9 @@ describe('binary', () => {
 
 test('handlers: the last one answers, and one that is taken away does not', async () => {
   await open();
-  h.chat.handler('confirm', () => 'first');
+  const first = h.chat.handler('confirm', () => 'first');
   const off = h.chat.handler('confirm', () => 'second');
+  first();
   h.socket.frame({ call: 'confirm', id: 1, ms: 1000 });
   await h.clock.pass(0);
   off();

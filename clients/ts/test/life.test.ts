@@ -111,6 +111,14 @@ describe('a page', () => {
     expect(h.chat.state).toMatchObject({ name: 'waiting', code: 4408 });
   });
 
+  test('that is being hidden sends nothing', async () => {
+    await h.connect();
+    await h.greet();
+    h.document.hidden = true;
+    h.document.fire('visibilitychange');
+    expect(h.socket.sent).toEqual([]);
+  });
+
   test('that comes back does not put off the end of silence', async () => {
     await h.connect();
     await h.greet();
