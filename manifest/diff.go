@@ -324,16 +324,32 @@ func (d *differ) bounds(a, b *Schema, sent bool) {
 	if !sent {
 		return
 	}
-	for _, name := range ruleNames {
-		from, to := a.Rules[name], b.Rules[name]
+	for _, rule := range []struct {
+		name     string
+		from, to jsontext.Value
+	}{
+		{"minimum", a.Minimum, b.Minimum},
+		{"maximum", a.Maximum, b.Maximum},
+		{"exclusiveMinimum", a.ExclusiveMinimum, b.ExclusiveMinimum},
+		{"exclusiveMaximum", a.ExclusiveMaximum, b.ExclusiveMaximum},
+		{"multipleOf", a.MultipleOf, b.MultipleOf},
+		{"minLength", a.MinLength, b.MinLength},
+		{"maxLength", a.MaxLength, b.MaxLength},
+		{"pattern", a.Pattern, b.Pattern},
+		{"minItems", a.MinItems, b.MinItems},
+		{"maxItems", a.MaxItems, b.MaxItems},
+		{"uniqueItems", a.UniqueItems, b.UniqueItems},
+		{"minProperties", a.MinProperties, b.MinProperties},
+		{"maxProperties", a.MaxProperties, b.MaxProperties},
+	} {
+		name, from, to := rule.name, rule.from, rule.to
 		if bytes.Equal(from, to) {
 			continue
 		}
 		switch {
 		case to == nil:
 			d.fine("has no %s now", name)
-		case strings.HasPrefix(name, "max") && number(from) != nil && number(to) != nil && *number(to) >= *number(from),
-			strings.HasPrefix(name, "min") && number(from) != nil && number(to) != nil && *number(to) <= *number(from):
+		case weaker(name, from, to):
 			d.fine("has %s %s, not %s", name, to, from)
 		case from == nil:
 			d.breaking("has %s %s", name, to)
@@ -343,12 +359,14 @@ func (d *differ) bounds(a, b *Schema, sent bool) {
 	}
 }
 
-func number(v jsontext.Value) *float64 {
-	var n float64
-	if json.Unmarshal(v, &n) != nil {
-		return nil
+// weaker reports whether a bound allows more than it did.
+func weaker(name string, from, to jsontext.Value) bool {
+	var x, y float64
+	if json.Unmarshal(from, &x) != nil || json.Unmarshal(to, &y) != nil {
+		return false
 	}
-	return &n
+	name = strings.ToLower(name)
+	return strings.Contains(name, "max") && y >= x || strings.Contains(name, "min") && y <= x
 }
 
 func (d *differ) members(a, b *Schema, sent bool) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -30,8 +29,7 @@ type Schema struct {
 	AnyOf      []*Schema        `json:"anyOf"`
 	OneOf      []*Schema        `json:"oneOf"`
 
-	// Rules are the constraints, such as minLength, by their keywords.
-	Rules map[string]jsontext.Value `json:",inline"`
+	Rules
 
 	Doc        string         `json:"description"`
 	Deprecated bool           `json:"deprecated"`
@@ -87,7 +85,6 @@ func (s *Schema) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	if err := json.UnmarshalDecode(dec, (*fields)(s)); err != nil {
 		return err
 	}
-	maps.DeleteFunc(s.Rules, func(name string, _ jsontext.Value) bool { return !slices.Contains(ruleNames, name) })
 	for i := range s.Properties {
 		s.Properties[i].Optional = !slices.Contains(s.Required, s.Properties[i].Name)
 	}
@@ -97,10 +94,22 @@ func (s *Schema) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return nil
 }
 
-// ruleNames are the keywords of constraints.
-var ruleNames = []string{
-	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
-	"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
+// Rules are the constraints of a schema, as they stand there; nil where there is
+// none.
+type Rules struct {
+	Minimum          jsontext.Value `json:"minimum"`
+	Maximum          jsontext.Value `json:"maximum"`
+	ExclusiveMinimum jsontext.Value `json:"exclusiveMinimum"`
+	ExclusiveMaximum jsontext.Value `json:"exclusiveMaximum"`
+	MultipleOf       jsontext.Value `json:"multipleOf"`
+	MinLength        jsontext.Value `json:"minLength"`
+	MaxLength        jsontext.Value `json:"maxLength"`
+	Pattern          jsontext.Value `json:"pattern"`
+	MinItems         jsontext.Value `json:"minItems"`
+	MaxItems         jsontext.Value `json:"maxItems"`
+	UniqueItems      jsontext.Value `json:"uniqueItems"`
+	MinProperties    jsontext.Value `json:"minProperties"`
+	MaxProperties    jsontext.Value `json:"maxProperties"`
 }
 
 // UnmarshalJSONFrom reads members in order.
@@ -155,7 +164,7 @@ func (s *Schema) IsAny() bool {
 
 // Length returns how many items an array has, if that is fixed.
 func (s *Schema) Length() (n int, fixed bool) {
-	least, most := s.Rules["minItems"], s.Rules["maxItems"]
+	least, most := s.MinItems, s.MaxItems
 	fixed = least != nil && bytes.Equal(least, most) && json.Unmarshal(least, &n) == nil
 	return n, fixed
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"go/token"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kanava-go/kanava/gen/gogen"
 	"github.com/kanava-go/kanava/gen/tsgen"
 	"github.com/kanava-go/kanava/manifest"
 )
@@ -20,6 +23,7 @@ func genCommand() *cobra.Command {
 		tsCommand("ts", "Write a TypeScript client", `One file without imports, for browsers, Node from version 22, Deno, Bun and React
 Native. It compiles with --strict --target es2022 --lib es2022,dom,dom.iterable.`),
 		tsCommand("js", "Write a JavaScript client", `The client of "kanava gen ts" as an ES module.`),
+		goClientCommand(),
 	)
 	return cmd
 }
@@ -50,6 +54,43 @@ func tsCommand(language, short, long string) *cobra.Command {
 	to.flags(cmd)
 	cmd.Flags().StringVar(&dates, "dates", "string", "how clients see times: `string or date`")
 	return cmd
+}
+
+func goClientCommand() *cobra.Command {
+	var from source
+	var to target
+	var name string
+	cmd := &cobra.Command{
+		Use:   "go SOURCE [-- ARGUMENTS OF THE PROGRAM]",
+		Short: "Write a Go client",
+		Long: `One file over package github.com/kanava-go/kanava/client, which needs nothing of the
+server. See kanava --help for what SOURCE can be.`,
+		Example: `  kanava gen go ./cmd/server -o chatclient/client.go
+  kanava gen go ./cmd/server -o client.go --package chatclient`,
+		Args: exactly(1, "one SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if name == "" {
+				name = packageOf(to.file)
+			}
+			return generate(cmd, args, &from, &to, func(m *manifest.Manifest) ([]byte, error) {
+				return gogen.Generate(m, gogen.Options{Package: name})
+			})
+		},
+	}
+	from.flags(cmd)
+	to.flags(cmd)
+	cmd.Flags().StringVar(&name, "package", "", "`name` of the package; default is the name of the folder of the output, or client")
+	return cmd
+}
+
+// packageOf returns the name of the package that a file will be of.
+func packageOf(file string) string {
+	if path, err := filepath.Abs(file); file != "" && err == nil {
+		if name := filepath.Base(filepath.Dir(path)); token.IsIdentifier(name) {
+			return name
+		}
+	}
+	return "client"
 }
 
 // generate loads the manifest, writes a file from it, and says so.

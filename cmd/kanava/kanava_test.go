@@ -59,6 +59,21 @@ func TestGenerate(t *testing.T) {
 	if _, again, said := kanavaRun(t, "gen", "ts", chatManifest(t)); again != client {
 		t.Errorf("from a file, said %s\n%s", said, again)
 	}
+	file := filepath.Join(t.TempDir(), "chatclient", "client.go")
+	if err := os.Mkdir(filepath.Dir(file), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, said := kanavaRun(t, "gen", "go", chatManifest(t), "-o", file); code != 0 {
+		t.Error(said)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the Go client of the chat", string(raw), "package chatclient\n",
+		"// RoomEvent is what everyone in a room sees.\ntype RoomEvent struct {",
+		"// Authenticate: Sign in\nfunc (c *Chat) Authenticate(ctx context.Context, in Credentials, options ...client.CallOption) (Authenticated, error) {",
+		"func (c *Chat) Process(ctx context.Context, in Job) iter.Seq2[StatusUpdate, error] {")
 	if code, out, said := kanavaRun(t, "gen", "js", hello); code != 0 || said != "" || !strings.Contains(out, "export function connectHello(url, options = {}) {") {
 		t.Errorf("hello as JavaScript: exit %d, said %s\n%s", code, said, out)
 	}

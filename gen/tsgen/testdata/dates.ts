@@ -27,7 +27,7 @@ export interface Everything {
   optional?: string;
   both?: Everything | null;
   list: (number | null)[];
-  pair: boolean[];
+  pair: [boolean, boolean];
   map: Record<string, ShopItem>;
   byId: Record<string, StockItem>;
   nested: Record<string, Record<string, boolean | null>[]>;
