@@ -205,7 +205,6 @@ type wirePage struct {
 	More   bool   `json:"more"`
 	Events []struct {
 		O    uint64         `json:"o"`
-		P    *uint64        `json:"p"`
 		Data jsontext.Value `json:"data"`
 		B64  jsontext.Value `json:"b64"`
 	} `json:"events"`
@@ -223,10 +222,7 @@ func (f *frame) page() (*page, *Error) {
 	}
 	p := &page{ok: w.OK, at: Position{w.E, w.O}, more: w.More}
 	for _, x := range w.Events {
-		ev := topicEvent{at: Position{w.E, x.O}, before: x.O - min(x.O, 1), data: x.Data}
-		if x.P != nil {
-			ev.before = *x.P
-		}
+		ev := topicEvent{at: Position{w.E, x.O}, data: x.Data}
 		switch {
 		case x.Data == nil && x.B64 == nil:
 			ev.empty = true

@@ -160,9 +160,9 @@ func (t *topicState) raise(at Position) {
 	}
 }
 
-// take delivers an event of the position's epoch if the chain allows it.
+// take delivers an event of the position's epoch, unless it is a duplicate.
 func (t *topicState) take(ev *topicEvent) {
-	if ev.before > t.pos.Offset || ev.at.Offset <= t.pos.Offset {
+	if ev.at.Offset <= t.pos.Offset {
 		return
 	}
 	t.pos.Offset = ev.at.Offset
@@ -275,7 +275,8 @@ func (t *topicState) forgetOthers() {
 	}
 }
 
-// page is an answer to recover.
+// page is an answer to recover. It is complete: what it leaves out is nothing
+// for this client.
 type page struct {
 	ok     bool
 	at     Position
