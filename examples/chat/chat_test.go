@@ -18,7 +18,7 @@ import (
 // start returns a server that ends with the test, and its tokens' endpoint.
 func start(t *testing.T) (*kanava.Server[User], func(user, role string) string) {
 	t.Helper()
-	srv, handler := newServer("a secret")
+	srv, handler := newServer(NewTokens("a secret", time.Hour))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -163,7 +163,7 @@ func TestJob(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	_, handler := newServer("a secret")
+	_, handler := newServer(NewTokens("a secret", time.Hour))
 	for _, target := range []string{"/token", "/token?user=", "/token?user=a&role=king", "/token?user=" + strings.Repeat("x", 65)} {
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
@@ -171,7 +171,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %d %s", target, rec.Code, rec.Body)
 		}
 	}
-	ours, theirs := NewTokens("a secret"), NewTokens("")
+	ours, theirs := NewTokens("a secret", time.Hour), NewTokens("", time.Hour)
 	token, err := ours.Issue("alice", "admin")
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestOtherPathsAreNotFound(t *testing.T) {
-	_, handler := newServer("")
+	_, handler := newServer(NewTokens("", time.Hour))
 	for target, want := range map[string]int{"/": http.StatusOK, "/x": http.StatusNotFound, "/index.html": http.StatusNotFound, "/chat": http.StatusUpgradeRequired} {
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))

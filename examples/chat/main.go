@@ -24,22 +24,23 @@ import (
 
 func main() {
 	addr := flag.String("addr", "localhost:3000", "`address` to listen on")
+	session := flag.Duration("session", time.Hour, "how long people are signed in before they have to show who they are again")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "A chat on Kanava channels.\n\nUsage: chat [-addr host:port]\n\n")
+		fmt.Fprintf(flag.CommandLine.Output(), "A chat on Kanava channels.\n\nUsage: chat [-addr host:port] [-session duration]\n\n")
 		flag.PrintDefaults()
 		fmt.Fprintf(flag.CommandLine.Output(), "\nKANAVA_CHAT_SECRET signs the tokens; without it they end with the process.\n")
 	}
 	flag.Parse()
-	if err := run(*addr, os.Getenv("KANAVA_CHAT_SECRET")); err != nil {
+	if err := run(*addr, NewTokens(os.Getenv("KANAVA_CHAT_SECRET"), *session)); err != nil {
 		log.Fatal("chat: ", err)
 	}
 }
 
 // run serves the chat until it is told to stop, and then lets everybody finish.
-func run(addr, secret string) error {
+func run(addr string, tokens *Tokens) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	srv, handler := newServer(secret)
+	srv, handler := newServer(tokens)
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -61,13 +62,12 @@ func run(addr, secret string) error {
 }
 
 // newServer puts the chat together.
-func newServer(secret string) (*kanava.Server[User], http.Handler) {
+func newServer(tokens *Tokens) (*kanava.Server[User], http.Handler) {
 	srv := kanava.NewServer(kanava.Options[User]{
 		Identify: func(u User) kanava.Identity {
 			return kanava.Identity{UserID: u.ID, Expires: u.Until, Permissions: []string{u.Role}}
 		},
 	})
-	tokens := NewTokens(secret)
 	srv.Wire(NewApp(srv.EventHub(), tokens).Channel())
 
 	mux := http.NewServeMux()

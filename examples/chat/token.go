@@ -20,10 +20,10 @@ type Tokens struct {
 	lifetime time.Duration
 }
 
-// NewTokens uses secret, or a random one if it is empty: then tokens end with
-// the process.
-func NewTokens(secret string) *Tokens {
-	t := &Tokens{[]byte(secret), time.Hour}
+// NewTokens makes tokens that are good for lifetime. It uses secret, or a
+// random one if it is empty: then tokens end with the process.
+func NewTokens(secret string, lifetime time.Duration) *Tokens {
+	t := &Tokens{[]byte(secret), lifetime}
 	if secret == "" {
 		t.secret = []byte(rand.Text())
 	}

@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// session is how long a token is good for: clients have to sign in again and
+// again during the scenario.
+const session = 20 * time.Second
+
+// TestScenario runs the clients that KANAVA_E2E names, separated by commas: go,
+// node, bun, deno, chromium. Without it, the one that needs nothing but Go.
+func TestScenario(t *testing.T) {
+	names := os.Getenv("KANAVA_E2E")
+	if names == "" {
+		names = "go"
+	}
+	server := newChatServer(t)
+	server.start(session)
+	net := newNetwork(t, server.addr)
+	pub := newPublisher(t, server)
+	var all []client
+	for name := range strings.SplitSeq(names, ",") {
+		start := clients[name]
+		if start == nil {
+			t.Fatalf("KANAVA_E2E: no client is called %q", name)
+		}
+		all = append(all, start(t, net))
+	}
+	pub.connect()
+	pub.publish(1, 0)
+	for _, c := range all {
+		// Who joins late is not told what was before: start when all are there.
+		eventually(t, 30*time.Second, c.name()+" sees the first number", func() bool {
+			pub.publish(1, 50*time.Millisecond)
+			return len(c.seen()) > 0
+		})
+	}
+	first := make([]int, len(all))
+	for i, c := range all {
+		first[i] = c.seen()[0].N
+	}
+
+	for _, step := range []struct {
+		what string
+		do   func()
+	}{
+		{"nothing happens", func() {
+			pub.publish(50, 10*time.Millisecond)
+		}},
+		{"the network is cut for a moment", func() {
+			net.cut()
+			pub.publish(5, 10*time.Millisecond)
+			net.mend()
+			pub.publish(20, 50*time.Millisecond)
+		}},
+		{"the network is cut again and again", func() {
+			for range 4 {
+				net.cut()
+				net.mend()
+				pub.publish(10, 100*time.Millisecond)
+			}
+		}},
+		{"the network is slow", func() {
+			net.slow()
+			pub.publish(40, 100*time.Millisecond)
+			net.heal()
+			pub.publish(10, 10*time.Millisecond)
+		}},
+		{"the server is killed and started again", func() {
+			pub.hangUp()
+			server.kill()
+			server.start(session)
+			pub.connect()
+			pub.publish(20, 100*time.Millisecond)
+		}},
+		{"the server shuts down and is started again", func() {
+			pub.hangUp()
+			server.stop()
+			server.start(session)
+			pub.connect()
+			pub.publish(20, 100*time.Millisecond)
+		}},
+		{"the network swallows everything until clients notice", func() {
+			net.blackhole()
+			pub.publish(45, time.Second) // the ping period and the patience after it
+			net.heal()
+			pub.publish(10, 100*time.Millisecond)
+		}},
+	} {
+		t.Log(step.what)
+		step.do()
+		for _, c := range all {
+			eventually(t, 60*time.Second, c.name()+" sees numbers again after: "+step.what, func() bool {
+				seen := c.seen()
+				pub.publish(1, 100*time.Millisecond)
+				return seen[len(seen)-1].N >= pub.last-1
+			})
+		}
+	}
+
+	pub.publish(1, 0)
+	for i, c := range all {
+		eventually(t, 10*time.Second, c.name()+" sees the last number", func() bool {
+			seen := c.seen()
+			return seen[len(seen)-1].N == pub.last
+		})
+		if err := judge(c.seen(), first[i], pub.last); err != nil {
+			t.Errorf("%s: %v", c.name(), err)
+		}
+		answered, failed := c.calls()
+		lost, numbers := 0, 0
+		for _, r := range c.seen() {
+			if r.Lost {
+				lost++
+			} else {
+				numbers++
+			}
+		}
+		t.Logf("%s: %d of %d numbers, %d times told of a loss; %d calls answered, %d failed with a code", c.name(), numbers, pub.last-first[i]+1, lost, answered, failed)
+		if answered == 0 || failed == 0 {
+			t.Errorf("%s: calls have to succeed, and to fail while the network does", c.name())
+		}
+		c.end()
+	}
+}
+
+// clients start the clients by name.
+var clients = map[string]func(*testing.T, *network) client{}
