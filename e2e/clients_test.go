@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// client is one of the programs that have to survive the scenario.
-type client interface {
+// surviving is one of the programs that have to survive the scenario.
+type surviving interface {
 	// name is for messages.
 	name() string
 	// seen returns what the client has seen so far.

@@ -10,7 +10,7 @@ func init() {
 		"bun":    {"node_modules/.bin/bun"},
 		"deno":   {"node_modules/.bin/deno", "run", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"},
 	} {
-		clients[name] = func(t *testing.T, net *network) client {
+		clients[name] = func(t *testing.T, net *network) surviving {
 			return startProgram(t, name, "js", nil, append(command, "client.mjs", net.url(""))...)
 		}
 	}

@@ -5,7 +5,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain demands that no goroutine of a client, or of anything else, is left.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // session is how long a token is good for: clients have to sign in again and
 // again during the scenario.
@@ -22,7 +27,7 @@ func TestScenario(t *testing.T) {
 	server.start(session)
 	net := newNetwork(t, server.addr)
 	pub := newPublisher(t, server)
-	var all []client
+	var all []surviving
 	for name := range strings.SplitSeq(names, ",") {
 		start := clients[name]
 		if start == nil {
@@ -129,4 +134,4 @@ func TestScenario(t *testing.T) {
 }
 
 // clients start the clients by name.
-var clients = map[string]func(*testing.T, *network) client{}
+var clients = map[string]func(*testing.T, *network) surviving{}
