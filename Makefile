@@ -15,7 +15,11 @@ PYTHON     ?= $(firstword $(wildcard /usr/bin/python3) python3)
 # The directories of all modules, the root first: those of the workspace, and
 # the tests with foreign programs, which "go test work" is not to run.
 PEERS   = $(CURDIR)/internal/peertest
-MODULES = $$($(GO) list -m -f '{{.Dir}}') $(PEERS)
+E2E     = $(CURDIR)/e2e
+MODULES = $$($(GO) list -m -f '{{.Dir}}') $(PEERS) $(E2E)
+
+# The clients that have to survive the scenario of faults.
+SURVIVORS ?= go,node,node20,bun,deno
 LINTER  = $(CURDIR)/bin/golangci-lint
 
 .DEFAULT_GOAL := help
@@ -98,8 +102,13 @@ peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
 	@"$(PYTHON)" -c 'import autobahn.twisted.websocket' || { echo "make peers: needs autobahn with Twisted; install Debian's package python3-autobahn, or set PYTHON to a Python that has them" >&2; exit 1; }
 	$(strip cd $(PEERS) && GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" $(GO) test $(TESTFLAGS) ./...)
 
+.PHONY: e2e
+e2e: ## Clients through cuts, kills, black holes and expiring sessions; needs npm
+	cd e2e/js && npm ci --no-audit --no-fund
+	$(strip cd $(E2E) && GOWORK=off KANAVA_E2E='$(SURVIVORS)' $(GO) test -timeout 15m $(TESTFLAGS) ./...)
+
 .PHONY: check
-check: test jsonv2 vet lint build-alone race ts browser peers soak ## Everything that CI checks
+check: test jsonv2 vet lint build-alone race ts browser peers e2e soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000

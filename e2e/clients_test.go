@@ -29,11 +29,7 @@ type line struct {
 	record
 	Calls *struct{ Answered, Failed int } `json:"calls,omitempty"`
 	Fault string                          `json:"fault,omitempty"` // something that may not happen
-	Count *counters                       `json:"count,omitempty"` // as the page shows them
 }
-
-// counters are what the page shows to people.
-type counters struct{ Received, Lost, Doubled int }
 
 // program is a client that is a process of its own: it prints lines, and ends by
 // itself after its standard input has ended.
@@ -44,9 +40,8 @@ type program struct {
 	ended chan error
 
 	mu   sync.Mutex
-	all  []record  // guarded by mu
-	last line      // guarded by mu: the last calls and counters
-	told time.Time // guarded by mu: when it last said something
+	all  []record // guarded by mu
+	last line     // guarded by mu: the last calls
 }
 
 func startProgram(t *testing.T, what, dir string, env []string, command ...string) *program {
@@ -86,14 +81,11 @@ func (p *program) take(text []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = time.Now()
 	switch {
 	case l.Fault != "":
 		p.t.Errorf("%s: %s", p.what, l.Fault)
 	case l.Calls != nil:
 		p.last.Calls = l.Calls
-	case l.Count != nil:
-		p.last.Count = l.Count
 	default:
 		p.all = append(p.all, l.record)
 	}
@@ -114,12 +106,6 @@ func (p *program) calls() (answered, failed int) {
 		return 0, 0
 	}
 	return p.last.Calls.Answered, p.last.Calls.Failed
-}
-
-func (p *program) counters() *counters {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.last.Count
 }
 
 // end lets the program finish: after its client is closed nothing keeps it

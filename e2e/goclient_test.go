@@ -11,8 +11,6 @@ import (
 	"github.com/kanava-go/kanava/client"
 )
 
-func init() { clients["go"] = startGo }
-
 // goClient is the Go client, in this process.
 type goClient struct {
 	t    *testing.T

@@ -134,4 +134,10 @@ func TestScenario(t *testing.T) {
 }
 
 // clients start the clients by name.
-var clients = map[string]func(*testing.T, *network) surviving{}
+var clients = map[string]func(*testing.T, *network) surviving{
+	"go":     startGo,
+	"node":   script("node", "node_modules/.bin/node"),
+	"node20": script("node20", "node"), // has no WebSocket: it is given one
+	"bun":    script("bun", "node_modules/.bin/bun"),
+	"deno":   script("deno", "node_modules/.bin/deno", "run", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"),
+}

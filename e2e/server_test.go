@@ -28,7 +28,8 @@ type chatServer struct {
 func newChatServer(t *testing.T) *chatServer {
 	t.Helper()
 	s := &chatServer{t: t, binary: filepath.Join(t.TempDir(), "chat"), addr: freeAddr(t)}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.binary, "github.com/kanava-go/kanava/examples/chat")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.binary, "./examples/chat")
+	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
