@@ -40,6 +40,7 @@ const (
 	takeUncalled // a transport may look without being woken
 	openGate     // one function that waits returns
 	answerAsk
+	callClient // kanava.v1: the same outside of a function
 	pushOne
 	publishOne
 	passTime
@@ -49,27 +50,31 @@ const (
 	steps // their number
 )
 
-// often is what schedules are made of: an end comes late, so that something
-// comes before it.
-var often = func() (list []step) {
+// phrases are what schedules are made of: each step, and what it takes to come
+// to the corners of a full connection. Ends are rare, so that something comes
+// before them.
+var phrases = func() (list [][]step) {
 	for s := range steps {
-		n := 4
-		switch s {
-		case closeIt, drainIt, disconnectIt:
-			n = 1
-		case receiveLarge, receiveGate, openGate, askFull, takeAll:
-			n = 12
+		for n := 4; n > 0; n-- {
+			list = append(list, []step{s})
+			if s == closeIt || s == drainIt || s == disconnectIt {
+				break
+			}
 		}
-		for range n {
-			list = append(list, s)
-		}
+	}
+	for range 8 {
+		list = append(list,
+			[]step{receiveLarge, receiveGate, receiveGate, receiveGate, receiveGate},
+			[]step{takeAll, askFull, openGate},
+			[]step{askFull, openGate},
+			[]step{askFull, callClient})
 	}
 	return list
 }()
 
 var stepNames = [steps]string{
 	"receive echo", "receive large", "receive gate", "receive beside", "receive stream", "receive goexit", "receive empty", "receive ask",
-	"full", "take one", "take all", "take uncalled", "open gate", "answer", "push", "publish", "pass time", "close", "drain", "disconnect",
+	"full", "take one", "take all", "take uncalled", "open gate", "answer", "call client", "push", "publish", "pass time", "close", "drain", "disconnect",
 }
 
 // moment is a step, and whether it begins while the one before is under way.
@@ -93,6 +98,7 @@ type model struct {
 	v1      bool
 	push    *Push[string]
 	topic   *Topic[string]
+	client  *ClientFunc[None, None]
 	gate    chan struct{} // a value lets one function return
 	wakes   atomic.Int64
 	stopped chan error // of Shutdown
@@ -135,6 +141,7 @@ func newModel(v1, slowConnect bool) *model {
 		}
 	}
 	client := NewClientFunc[None, None]("client")
+	m.client = client
 	m.srv.Wire(Wiring[None, None]{
 		Name: "model", Route: "/", Public: true,
 		OnConnect: ConnectFunc(func(ctx context.Context, ch *channel) (None, error) {
@@ -276,6 +283,8 @@ func (m *model) do(s step) {
 			m.answered++
 			m.told(func() bool { return !m.link.Receive(fmt.Appendf(nil, `{"re":%d}`, m.answered), false) })
 		}
+	case callClient:
+		go func() { _, _ = m.client.Call(context.Background(), m.c.ch, None{}) }()
 	case pushOne:
 		_ = m.push.Send(context.Background(), m.c.ch, "x")
 	case publishOne:
@@ -426,6 +435,11 @@ func TestP14_NoWakeIsLost(t *testing.T) {
 	}
 }
 
-var schedules = rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) moment {
-	return moment{rapid.SampledFrom(often).Draw(rt, "step"), rapid.IntRange(0, 3).Draw(rt, "beside") == 0}
-}), 1, 60)
+var schedules = rapid.Custom(func(rt *rapid.T) (list []moment) {
+	for _, phrase := range rapid.SliceOfN(rapid.SampledFrom(phrases), 1, 30).Draw(rt, "phrases") {
+		for _, s := range phrase {
+			list = append(list, moment{s, rapid.IntRange(0, 3).Draw(rt, "beside") == 0})
+		}
+	}
+	return list
+})
