@@ -331,6 +331,8 @@ func (m *model) follow() {
 	for {
 		synctest.Wait()
 		switch {
+		case m.disconnected:
+			return
 		case m.isAwake():
 			m.take(1 << 20)
 		case m.toldAt >= 0 && m.wakes.Load() > m.toldAt:

@@ -48,7 +48,7 @@ func newApp() *app {
 	a.srv = kanava.NewServer(kanava.Options[session]{
 		Authenticate: a.authenticate,
 		Identify:     func(s session) kanava.Identity { return kanava.Identity{UserID: s.User.ID, Expires: s.Until} },
-		Limits:       kanava.Limits{AddressConns: 500, UserConns: 20, ExpiryGrace: 200 * time.Millisecond, OpenTime: 2 * time.Second},
+		Limits:       kanava.Limits{AddressConns: 2000, UserConns: 20, ExpiryGrace: 200 * time.Millisecond, OpenTime: 8 * time.Second},
 		Logger:       slog.New(slog.DiscardHandler),
 		Observer:     a.ledger,
 	})
@@ -56,8 +56,8 @@ func newApp() *app {
 	w := a.wiring("soak", kanava.Limits{})
 	w.Public = true
 	a.srv.Wire(w, a.wiring("tight", kanava.Limits{
-		Message: 1 << 10, Queue: 32 << 10, QueueNoUser: 8 << 10, WaitingCalls: 2, Subscriptions: 1, AddressConns: 50,
-		Rate: kanava.Rate{PerSecond: 20, Burst: 40}, AuthWithin: time.Second, CallTime: 100 * time.Millisecond,
+		Message: 1 << 10, Queue: 32 << 10, QueueNoUser: 8 << 10, WaitingCalls: 2, Subscriptions: 1, AddressConns: 200,
+		Rate: kanava.Rate{PerSecond: 20, Burst: 40}, AuthWithin: 8 * time.Second, CallTime: 100 * time.Millisecond,
 	}))
 	return a
 }

@@ -61,8 +61,8 @@ func run(ctx context.Context, length time.Duration, rate float64, every time.Dur
 	before := take(nil)
 	a := newApp()
 	web := &http.Server{
-		Handler:           ws.Handler(a.srv, ws.Options{Ping: 2 * time.Second, PongWait: 2 * time.Second, WriteStall: 3 * time.Second}),
-		ReadHeaderTimeout: 2 * time.Second,
+		Handler:           ws.Handler(a.srv, ws.Options{Ping: 4 * time.Second, PongWait: 4 * time.Second, WriteStall: 8 * time.Second}),
+		ReadHeaderTimeout: 8 * time.Second,
 		ErrorLog:          discard,
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
