@@ -70,6 +70,10 @@ build-alone: ## Every module builds with GOWORK=off, as its users get it, and is
 tidy: ## go mod tidy in every module, as build-alone demands it
 	@set -e; for dir in $(MODULES); do echo "tidy $$dir"; (cd "$$dir" && GOWORK=off $(GO) mod tidy); done
 
+.PHONY: bench-validate
+bench-validate: ## Compare validation with other libraries; prints a table
+	$(GO) run ./bench/validate
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
 	@set -e; pkgs=$$($(GO) list work); for pkg in $$pkgs; do \
