@@ -143,10 +143,8 @@ export function follow(link) {
           return;
         if (pos)
           raise(f);
-        else {
+        else
           pos = { e: f.e, o: f.o };
-          vain = 0;
-        }
       }
       settle();
     },

@@ -148,10 +148,7 @@ export function follow(link: KanavaTopicLink): KanavaTopic {
         }
         if (!live) return;
         if (pos) raise(f);
-        else {
-          pos = { e: f.e, o: f.o };
-          vain = 0;
-        }
+        else pos = { e: f.e, o: f.o };
       }
       settle();
     },
