@@ -20,21 +20,26 @@ type typedOut struct {
 	Timestamp int64  `json:"timestamp"`
 }
 
+// The forms, and their typed echo.
+const (
+	plainForm, envelope = "", "kanava.v1"
+
+	typedFrame = `{"do":"echo","id":7,"in":{"message":"0123456789012345678901234567890123456789012345678901234567890123"}}`
+)
+
 const typedMessage = `{"action":"echo","message":"0123456789012345678901234567890123456789012345678901234567890123"}`
 
-func typedEcho(tb testing.TB) (send func()) {
+func typedEcho(tb testing.TB, form string) (send func()) {
 	srv := kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Unlimited}})
 	srv.Wire(wiring{Name: "typed", Route: "/typed", Public: true, Messages: by(
 		kanava.On("echo", func(_ context.Context, _ *line, in typedIn) (typedOut, error) { return typedOut{in.Message, 1}, nil }))})
 	peer := newPeer()
-	link, err := srv.Open(context.Background(), request("/typed"), peer)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	link.Start()
-	tb.Cleanup(func() { link.Disconnect(kanava.CloseNormal, ""); <-link.Done() })
+	link := openIn(tb, srv, form, "/typed", peer)
 	var batch []kanava.Frame
 	message := []byte(typedMessage)
+	if form == envelope {
+		message = []byte(typedFrame)
+	}
 	return func() {
 		link.Receive(message, false)
 		<-peer.woken
@@ -47,57 +52,120 @@ func typedEcho(tb testing.TB) (send func()) {
 	}
 }
 
+// openIn opens a connection in a form, and leaves nothing in its outbox.
+func openIn(tb testing.TB, srv *server, form, target string, p *peer) *kanava.Link {
+	req := request(target)
+	if form != plainForm {
+		req.Subprotocols = []string{form}
+	}
+	link, err := srv.Open(context.Background(), req, p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	link.Start()
+	tb.Cleanup(func() { link.Disconnect(kanava.CloseNormal, ""); <-link.Done() })
+	if form == envelope {
+		link.Receive([]byte(`{"hello":{}}`), false)
+		for frames := []kanava.Frame(nil); len(frames) < 2; { // open, and the end of OnConnect
+			<-p.woken
+			for n := -1; n < len(frames); {
+				n = len(frames)
+				frames, _ = link.Take(frames, 1<<16)
+			}
+		}
+	}
+	return link
+}
+
 // The way of a message, from its bytes to the bytes of its reply, has a budget
 // of allocations: the input, its string, the result, the call, the frame, and
 // what a goroutine costs.
 func TestAllocationsOfATypedEcho(t *testing.T) {
 	const budget = 7
-	if got := testing.AllocsPerRun(2000, typedEcho(t)); got > budget {
-		t.Errorf("%.1f allocations a message, the budget is %d", got, budget)
+	for _, form := range []string{plainForm, envelope} {
+		if got := testing.AllocsPerRun(2000, typedEcho(t, form)); got > budget {
+			t.Errorf("%.1f allocations a message in the form %q, the budget is %d", got, form, budget)
+		}
 	}
 }
 
-func BenchmarkTypedEcho(b *testing.B) {
-	send := typedEcho(b)
+func BenchmarkTypedEcho(b *testing.B)         { benchmark(b, typedEcho(b, plainForm)) }
+func BenchmarkTypedEchoEnvelope(b *testing.B) { benchmark(b, typedEcho(b, envelope)) }
+
+func benchmark(b *testing.B, f func()) {
 	b.ReportAllocs()
 	for b.Loop() {
-		send()
+		f()
 	}
 }
 
 // A publication costs a subscriber no allocation: the frame is shared.
 func TestAllocationsOfFanOut(t *testing.T) {
-	publish, subscribers := fanOut(t, 1000)
-	if got := testing.AllocsPerRun(200, publish); got > 10 {
-		t.Errorf("%.1f allocations for %d subscribers, the budget is 10", got, subscribers)
+	for _, form := range []string{plainForm, envelope} {
+		publish, subscribers := fanOut(t, 1000, form)
+		if got := testing.AllocsPerRun(200, publish); got > 9 {
+			t.Errorf("%.1f allocations for %d subscribers in the form %q, the budget is 9", got, subscribers, form)
+		}
 	}
 }
 
 func BenchmarkFanOut1000(b *testing.B) {
-	publish, _ := fanOut(b, 1000)
-	b.ReportAllocs()
-	for b.Loop() {
-		publish()
+	publish, _ := fanOut(b, 1000, plainForm)
+	benchmark(b, publish)
+}
+
+func BenchmarkFanOut1000Envelope(b *testing.B) {
+	publish, _ := fanOut(b, 1000, envelope)
+	benchmark(b, publish)
+}
+
+// An item of a stream costs its frame, and what makes an interface of it.
+func TestAllocationsOfAStreamItem(t *testing.T) {
+	const budget = 3
+	for _, form := range []string{plainForm, envelope} {
+		if got := testing.AllocsPerRun(2000, streamItems(t, form)); got > budget {
+			t.Errorf("%.1f allocations an item in the form %q, the budget is %d", got, form, budget)
+		}
 	}
 }
 
-func fanOut(tb testing.TB, n int) (publish func(), subscribers int) {
+// streamItems returns what sends one item, and takes it.
+func streamItems(tb testing.TB, form string) (send func()) {
+	streams := make(chan func() error, 1)
+	srv := kanava.NewServer(kanava.Options[account]{})
+	srv.Wire(wiring{Name: "items", Route: "/items", Public: true, Messages: by(
+		kanava.OnStream("items", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[typedOut]) error {
+			streams <- func() error { return out.Send(ctx, typedOut{"0123456789", 1}) }
+			<-ctx.Done()
+			return ctx.Err()
+		}))})
+	p := newPeer()
+	link := openIn(tb, srv, form, "/items", p)
+	link.Receive([]byte(map[string]string{plainForm: `{"action":"items"}`, envelope: `{"do":"items","id":7}`}[form]), false)
+	item := <-streams
+	var batch []kanava.Frame
+	return func() {
+		if err := item(); err != nil {
+			tb.Fatal(err)
+		}
+		for n := -1; n != 0; n = len(batch) {
+			batch, _ = link.Take(batch[:0], 1<<16)
+		}
+	}
+}
+
+func fanOut(tb testing.TB, n int, form string) (publish func(), subscribers int) {
 	srv := kanava.NewServer(kanava.Options[account]{})
 	srv.Wire(wiring{Name: "fan", Route: "/fan", Public: true})
 	topic := kanava.NewTopic[typedOut](srv.EventHub(), "t")
 	ctx := context.Background()
 	links := make([]*kanava.Link, n)
 	for i := range links {
-		link, err := srv.Open(ctx, request("/fan"), newPeer())
-		if err != nil {
-			tb.Fatal(err)
-		}
-		link.Start()
+		link := openIn(tb, srv, form, "/fan", newPeer())
 		if err := srv.EventHub().Subscribe(ctx, "t:x", link.ID()); err != nil {
 			tb.Fatal(err)
 		}
 		links[i] = link
-		tb.Cleanup(func() { link.Disconnect(kanava.CloseNormal, ""); <-link.Done() })
 	}
 	batch := make([]kanava.Frame, 0, 16)
 	event := typedOut{Message: "0123456789", Timestamp: 1}

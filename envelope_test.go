@@ -477,3 +477,50 @@ func TestP15_ACancelEndsAStreamThatHasRoom(t *testing.T) {
 		}
 	}
 }
+
+// While many publish and others come and go, each client sees the positions of
+// one order, without a gap from where it was told that the topic stands.
+func TestD1_PositionsAreTheOrderOfDelivery(t *testing.T) {
+	const publishers, events, clients = 4, 200, 5
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	t.Cleanup(hub.Close)
+	srv := serve(t, kanava.Options[account]{EventHub: hub}, wiring{Public: true, Messages: by(echoRoute())})
+	var group sync.WaitGroup
+	for p := range publishers {
+		group.Go(func() {
+			for i := range events {
+				_ = hub.Publish(context.Background(), "t", p*events+i)
+			}
+		})
+	}
+	at := make([]map[float64]any, clients) // what each was told, by position
+	readers := make([]*kanavatest.Client, clients)
+	for i := range readers {
+		readers[i] = openV1(t, srv)
+		if err := hub.Subscribe(t.Context(), "t", readers[i].ID()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group.Wait()
+	if err := hub.Publish(t.Context(), "t", "over"); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range readers {
+		at[i] = make(map[float64]any)
+		last := -1.0
+		for over := false; !over; {
+			f := kanavatest.Into[map[string]any](c)
+			o := f["o"].(float64)
+			if _, sub := f["sub"]; !sub && o != last+1 {
+				t.Fatalf("client %d: %v after %v", i, f, last)
+			}
+			last, at[i][o] = o, f["data"]
+			over = f["data"] == "over"
+		}
+		for o, data := range at[i] {
+			if first, ok := at[0][o]; ok && first != nil && data != nil && first != data {
+				t.Fatalf("at %v client %d was told %v, client 0 %v", o, i, data, first)
+			}
+		}
+	}
+}

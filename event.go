@@ -61,7 +61,9 @@ func (ev *event) frame(f form.Form) Frame {
 	slot := &ev.frames[f.Index()]
 	p := slot.Load()
 	if p == nil {
-		b := f.Event(nil, form.Event{Topic: ev.topic, Data: ev.data, Binary: ev.binary, At: ev.at})
+		b, _ := encoded(func(buf []byte) ([]byte, error) {
+			return f.Event(buf, form.Event{Topic: ev.topic, Data: ev.data, Binary: ev.binary, At: ev.at}), nil
+		})
 		p = &b
 		slot.Store(p)
 	}
