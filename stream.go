@@ -18,8 +18,9 @@ func NewStream[Out any](send func(ctx context.Context, out Out) error) *Stream[O
 }
 
 // Send sends one value to the client that called. It waits while the client's
-// queue has no room, until ctx ends. It returns [ErrClosed] when the
-// connection has ended or the function has returned. The value is encoded
+// queue has no room. It returns the error of ctx or of the call's context once
+// one of them has ended, for instance because the client has canceled the call,
+// and [ErrClosed] when the connection has ended or the function has returned. The value is encoded
 // before Send returns. Safe for concurrent use.
 func (s *Stream[Out]) Send(ctx context.Context, out Out) error { return s.send(ctx, out) }
 
