@@ -495,14 +495,12 @@ export function connect(spec, base, opening, options = {}) {
     trim();
   };
   const lose = (code, text, final = false) => {
-    if (closed())
-      return;
     const advice = away?.at;
     if (now() - openedAt >= 10_000)
       failures = 0;
     drop();
     if (closed())
-      return; // by whom drop() has told
+      return; // by who was told of the loss
     if (final || stops(code) || (code === 4401 && ++refused > 1))
       return end(code, text);
     patient = !!advice || notBefore > now();

@@ -548,11 +548,10 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
   };
 
   const lose = (code: number, text: string, final = false) => {
-    if (closed()) return;
     const advice = away?.at;
     if (now() - openedAt >= 10_000) failures = 0;
     drop();
-    if (closed()) return; // by whom drop() has told
+    if (closed()) return; // by who was told of the loss
     if (final || stops(code) || (code === 4401 && ++refused > 1)) return end(code, text);
     patient = !!advice || notBefore > now();
     const next = advice ?? Math.max(now(), notBefore) + spread(0, calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
