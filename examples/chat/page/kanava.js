@@ -86,7 +86,7 @@ function follow(link) {
       tip = { e: f.e, o: f.o };
   };
   const take = (f) => {
-    if (before(f) > pos.o || f.o <= pos.o)
+    if (f.o <= pos.o)
       return;
     pos = { e: pos.e, o: f.o };
     link.deliver(f);
@@ -97,7 +97,7 @@ function follow(link) {
     link.lost(from, pos);
   };
   const drain = () => {
-    const ready = (f) => f.e === pos.e && (before(f) <= pos.o || f.o <= pos.o);
+    const ready = (f) => f.e === pos.e && before(f) <= pos.o;
     for (let i; (i = held.findIndex(ready)) >= 0;)
       take(held.splice(i, 1)[0]);
   };
@@ -208,10 +208,8 @@ function follow(link) {
           return;
         if (pos)
           raise(f);
-        else {
+        else
           pos = { e: f.e, o: f.o };
-          vain = 0;
-        }
       }
       settle();
     },
@@ -230,6 +228,9 @@ function follow(link) {
 function connect(spec, base, opening, options = {}) {
   const url = address(spec, base, opening);
   const scope = globalThis;
+  const Socket = options.WebSocket ?? scope.WebSocket;
+  if (!Socket)
+    throw new TypeError('this platform has no WebSocket: pass one in the options');
   const listeners = new Map();
   const handlers = new Map();
   const topics = new Map();
@@ -266,9 +267,12 @@ function connect(spec, base, opening, options = {}) {
   const now = () => Date.now();
   const fault = (code, message, unknownOutcome = false, cause) => new KanavaError(code, message, { unknownOutcome, cause });
   const told = (err) => new KanavaError(err.code, err.message, err);
+  const known = (error) => error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);
+  // setTimeout takes no more for a wait than what fits into 31 bits.
+  const after = (ms, then) => setTimeout(then, Math.min(ms, 2 ** 31 - 1));
   const later = (name, then, ms) => {
     clearTimeout(timers.get(name));
-    timers.set(name, setTimeout(then, Math.min(ms, 2 ** 31 - 1)));
+    timers.set(name, after(ms, then));
   };
   const emit = (event, value, meta) => {
     for (const { key, fn } of [...(listeners.get(event) ?? [])]) {
@@ -284,6 +288,7 @@ function connect(spec, base, opening, options = {}) {
       }
     }
   };
+  const closed = () => state.name === 'closed';
   const become = (next) => {
     state = next;
     emit(':state', state);
@@ -321,7 +326,7 @@ function connect(spec, base, opening, options = {}) {
     const abort = () => giveUp('canceled', 'the call was given up', signal.reason);
     if (signal?.aborted)
       abort();
-    else if (state.name === 'closed' || (session && session !== run))
+    else if (closed() || (session && session !== run))
       call.done(fault('unavailable', 'there is no connection'));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text))
@@ -329,7 +334,7 @@ function connect(spec, base, opening, options = {}) {
     else {
       signal?.addEventListener('abort', abort);
       if (timeout < Infinity)
-        timer = setTimeout(() => giveUp('deadline_exceeded', 'no answer in time'), timeout);
+        timer = after(timeout, () => giveUp('deadline_exceeded', 'no answer in time'));
       queue.push(call);
       flush();
       trim();
@@ -448,7 +453,7 @@ function connect(spec, base, opening, options = {}) {
     catch (error) {
       if (mine !== run)
         return;
-      emit(':error', error);
+      emit(':error', known(error));
       if (ready)
         return; // the session lasts a while yet
       if (error?.retryAfter)
@@ -541,7 +546,7 @@ function connect(spec, base, opening, options = {}) {
     bin: (f) => emit(':binary', bytes(f.bin)),
     sub: (f) => topic(f.sub).frame('sub', f),
     on: (f) => topic(f.on).frame('on', f),
-    at: (f) => topic(f.at).frame('at', f),
+    at: (f) => topics.get(f.at)?.frame('at', f),
     unsub(f) {
       clearTimeout(timers.get(topics.get(f.unsub)));
       topics.delete(f.unsub);
@@ -647,7 +652,7 @@ function connect(spec, base, opening, options = {}) {
     ping();
   };
   const attempt = async () => {
-    if (state.name === 'closed')
+    if (closed())
       return;
     const mine = ++run;
     clearTimeout(timers.get('retry'));
@@ -658,7 +663,7 @@ function connect(spec, base, opening, options = {}) {
       const secret = typeof token === 'function' ? await token() : token;
       if (mine !== run)
         return;
-      const s = (socket = new (options.WebSocket ?? scope.WebSocket)(url, ['kanava.v1'], options.headers && { headers: options.headers }));
+      const s = (socket = new Socket(url, ['kanava.v1'], options.headers && { headers: options.headers }));
       s.binaryType = 'arraybuffer';
       s.onopen = () => {
         send({ hello: { contract: spec.contract, token: secret, was: was.length ? was : undefined } });
@@ -677,7 +682,7 @@ function connect(spec, base, opening, options = {}) {
     catch (error) {
       if (mine !== run)
         return;
-      emit(':error', error);
+      emit(':error', known(error));
       lose(1006, 'no connection');
     }
   };
@@ -693,10 +698,6 @@ function connect(spec, base, opening, options = {}) {
     }
     for (const t of topics.values())
       t.drop();
-    const open = [...asked.values()];
-    asked.clear();
-    for (const stop of open)
-      stop(lost(false));
     socket = server = away = undefined;
     openedAt = due = Infinity;
     ready = woken = false;
@@ -711,15 +712,19 @@ function connect(spec, base, opening, options = {}) {
       else
         queue.push(call);
     }
+    const open = [...asked.values()];
+    asked.clear();
+    for (const stop of open)
+      stop(lost(false));
     trim();
   };
   const lose = (code, text, final = false) => {
-    if (state.name === 'closed')
-      return;
     const advice = away?.at;
     if (now() - openedAt >= 10_000)
       failures = 0;
     drop();
+    if (closed())
+      return; // by who was told of the loss
     if (final || stops(code) || (code === 4401 && ++refused > 1))
       return end(code, text);
     patient = !!advice || notBefore > now();
@@ -737,7 +742,6 @@ function connect(spec, base, opening, options = {}) {
   const end = (code, text) => {
     drop(1000);
     watch('removeEventListener');
-    topics.clear();
     become({ name: 'closed', code, reason: text });
     const error = fault('unavailable', 'the connection is closed: ' + text, false, reason);
     rejectOpened(error);
@@ -780,7 +784,7 @@ function connect(spec, base, opening, options = {}) {
         throw fault('too_large', 'the message is larger than the server takes');
       socket.send(data);
     },
-    close: () => void (state.name === 'closed' || end(1000, 'closed')),
+    close: () => void (closed() || end(1000, 'closed')),
     opened,
     get state() {
       return state;
