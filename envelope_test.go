@@ -524,3 +524,71 @@ func TestD1_PositionsAreTheOrderOfDelivery(t *testing.T) {
 		}
 	}
 }
+
+// While a session has expired its events are not sent, and after it is renewed
+// the client sees by the position that it has missed some.
+func TestS5_EventsOfAnExpiredSessionAreMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := kanava.NewEventHub(kanava.HubOptions{})
+		defer hub.Close()
+		srv := serve(t, kanava.Options[account]{EventHub: hub}, wiring{Messages: by(login())})
+		c := openV1(t, srv)
+		c.SendText(`{"do":"login","id":1,"in":{"id":"ada","ms":1000}}`)
+		c.Expect(`{"session":{"expiresIn":1000}}`)
+		c.Expect(`{"re":1}`)
+		publish := func(opts ...kanava.PublishOption) {
+			t.Helper()
+			if err := hub.Publish(t.Context(), "t", 1, opts...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := hub.Subscribe(t.Context(), "t", c.ID()); err != nil {
+			t.Fatal(err)
+		}
+		publish()
+		expectLike(t, c, `{"sub":"t",…"o":0}`)
+		expectLike(t, c, `{"on":"t",…"o":1,"data":1}`)
+		time.Sleep(2 * time.Second)
+		publish()
+		publish(kanava.Except(c.ID()))
+		c.ExpectNone()
+		c.SendText(`{"do":"login","id":2,"in":{"id":"ada"}}`)
+		c.Expect(`{"re":2}`)
+		publish()
+		expectLike(t, c, `{"on":"t",…"o":4,"data":1}`)
+	})
+}
+
+// What OnConnect does is told after its result.
+func TestP3_OnConnectMaySignInAndSubscribe(t *testing.T) {
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	t.Cleanup(hub.Close)
+	srv := serve(t, kanava.Options[account]{EventHub: hub}, wiring{
+		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *line) (text, error) {
+			for _, do := range []func() error{
+				func() error { return ch.SetSession(ctx, account{ID: "ada", Until: time.Now().Add(time.Hour)}) },
+				func() error { return hub.Subscribe(ctx, "first", ch.ID()) },
+				func() error { return hub.Publish(ctx, "first", 1) },
+				func() error { return ch.ClearSession(ctx) },
+				func() error { return ch.SetSession(ctx, account{ID: "ada"}) },
+				func() error { return hub.Subscribe(ctx, "second", ch.ID()) },
+			} {
+				if err := do(); err != nil {
+					return text{}, err
+				}
+			}
+			return text{"hi"}, nil
+		}),
+		Messages: by(whoami()),
+	})
+	c := dialV1(t, srv, "/test")
+	c.SendText(`{"hello":{}}`)
+	expectLike(t, c, `{"open":{…}}`)
+	c.Expect(`{"push":"","v":{"message":"hi"}}`)
+	expectLike(t, c, `{"session":{"expiresIn":…}}`)
+	expectLike(t, c, `{"sub":"first",…}`)
+	c.Expect(`{"unsub":"first","reason":"session"}`) // and no event of it: it has ended
+	expectLike(t, c, `{"sub":"second",…}`)
+	c.SendText(`{"do":"whoami","id":1}`)
+	c.Expect(`{"re":1,"out":{"message":"ada"}}`)
+}
