@@ -96,7 +96,7 @@ browser: ## Browser tests of the chat example; needs Node, npm and Chromium
 	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
 
 .PHONY: ts
-ts: ## Types, tests and size of the TypeScript run-time; needs Node 20 and npm
+ts: ## TypeScript: generated clients compile, run-time's tests, size; needs Node 20 and npm
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo "make ts: needs Node 20 or newer" >&2; exit 1; }
 	cd clients/ts && npm ci --no-audit --no-fund && npm run check && npm test
 

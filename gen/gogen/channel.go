@@ -31,7 +31,7 @@ func (w *writer) channel(c *manifest.Channel) error {
 	}
 	doc := c.Doc
 	if doc == "" {
-		doc = fmt.Sprintf("%s is channel %s.", typ, printable(c.Name))
+		doc = fmt.Sprintf("%s is channel %s.", typ, oneLine(c.Name))
 	}
 	w.doc("", doc, false)
 	w.linef("type %s struct{ *client.Conn }\n", typ)
@@ -150,17 +150,17 @@ func (w *writer) methods(c *manifest.Channel, typ string) error {
 	for _, t := range c.Topics {
 		event := of(t.Event)
 		one, every := taken.take("On"+exported(t.Name)), taken.take("OnEvery"+exported(t.Name))
-		w.linef("// %s tells f the events of topic %s:key.", one, printable(t.Name))
+		w.linef("// %s tells f the events of topic %s:key.", one, oneLine(t.Name))
 		w.linef("func (c *%s) %s(key string, f func(%s)) *client.Listener {", typ, one, event)
 		w.linef("\treturn client.OnTopic(c.Conn, %q, key, func(v %s, _ client.Topic) { f(v) })\n}\n", t.Name, event)
-		w.linef("// %s tells f the events of all topics %s:<key>.", every, printable(t.Name))
+		w.linef("// %s tells f the events of all topics %s:<key>.", every, oneLine(t.Name))
 		w.linef("func (c *%s) %s(f func(%s, client.Topic)) *client.Listener {", typ, every, event)
 		w.linef("\treturn client.OnTopics(c.Conn, %q, f)\n}\n", t.Name)
 	}
 	for _, p := range c.Pushes {
 		if value := of(p.Value); !p.Bytes { // those have no name on the wire
 			name := taken.take("On" + exported(p.Name))
-			w.linef("// %s tells f the values of push %s.", name, printable(p.Name))
+			w.linef("// %s tells f the values of push %s.", name, oneLine(p.Name))
 			w.linef("func (c *%s) %s(f func(%s)) *client.Listener {\n\treturn client.OnPush(c.Conn, %q, f)\n}\n", typ, name, value, p.Name)
 		}
 	}
@@ -227,7 +227,7 @@ func (w *writer) stream(typ string, m method) {
 
 // handler writes how a program answers what the server asks.
 func (w *writer) handler(typ, name, wire, in, out string) {
-	w.linef("// %s answers the server's calls of %s with f.", name, printable(wire))
+	w.linef("// %s answers the server's calls of %s with f.", name, oneLine(wire))
 	given, result, back := "ctx", "error", "struct{}{}, "
 	outType := "struct{}"
 	if out != "" {

@@ -77,3 +77,6 @@ func printable(text string) string {
 		return ' '
 	}, text)
 }
+
+// oneLine returns text as a comment of one line can have it.
+func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }

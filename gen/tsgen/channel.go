@@ -56,6 +56,7 @@ var (
 		"on", "by", "send", "sendBinary", "opened", "state", "close", "handle", "call", "then",
 		"constructor", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf", "toLocaleString",
 	}
+	objectMembers  = reservedMethods[10:]
 	reservedEvents = append([]string{"opened", "state", "lost", "binary", "error", "dropped"}, reservedMethods[9:]...)
 )
 
@@ -171,7 +172,7 @@ func (w *writer) newOpening(c *manifest.Channel, s *manifest.Schema, types *name
 	}
 	var kept manifest.Properties
 	o.optional = true
-	same := true
+	same, sent := true, map[string]bool{}
 	for _, p := range c.Opening.Params {
 		i := slices.IndexFunc(object.Properties, func(x manifest.Property) bool { return x.Name == p.Name })
 		if i < 0 || p.Path == "" && p.Query == "" {
@@ -189,11 +190,18 @@ func (w *writer) newOpening(c *manifest.Channel, s *manifest.Schema, types *name
 			member.Optional = false
 		} else {
 			name = p.Query
+		}
+		if sent[name] {
+			continue // two members from one place: the first stands for both
+		}
+		sent[name] = true
+		if p.Path == "" {
 			o.query = append(o.query, name)
 		}
 		same = same && name == p.Name
 		o.mapped = append(o.mapped, entry(name, value))
-		o.optional = o.optional && member.Optional
+		// An empty object has members of these names, of other types.
+		o.optional = o.optional && member.Optional && !slices.Contains(objectMembers, member.Name)
 		kept = append(kept, member)
 	}
 	for _, name := range unfilled(c) {

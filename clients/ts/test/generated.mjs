@@ -1,0 +1,33 @@
+// Writes generated/: clients of the example and of the generator's gallery, and
+// of random manifests, for the compiler. Needs Go.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+
+process.chdir(import.meta.dirname);
+const go = (args, env = {}) =>
+  execFileSync('go', args, { cwd: '../../..', stdio: 'inherit', env: { ...process.env, ...env } });
+rmSync('generated', { recursive: true, force: true });
+mkdirSync('generated/random', { recursive: true });
+const out = (name) => `clients/ts/test/generated/${name}`;
+go(['run', './cmd/kanava', 'gen', 'ts', './examples/chat', '-o', out('chat.ts')]);
+go(['run', './cmd/kanava', 'gen', 'js', './examples/chat', '-o', out('chat.mjs')]);
+const gallery = 'gen/internal/gallery/testdata/manifest.json';
+go(['run', './cmd/kanava', 'gen', 'ts', gallery, '-o', out('gallery.ts')]);
+go(['run', './cmd/kanava', 'gen', 'ts', gallery, '-o', out('dates.ts'), '--dates', 'date']);
+go(['test', './gen/tsgen', '-run', 'TestRandom', '-count=1', '-rapid.checks=50'],
+  { KANAVA_TS_DIR: `${import.meta.dirname}/generated/random` });
+
+const run = (...args) => {
+  const { status } = spawnSync(args[0], args.slice(1), { stdio: 'inherit' });
+  if (status !== 0) process.exit(1);
+};
+
+// What the command promises of its files.
+const typed = ['generated', 'generated/random'].flatMap((dir) =>
+  readdirSync(dir).filter((name) => name.endsWith('.ts')).map((name) => `${dir}/${name}`));
+run('npx', 'tsc', '--ignoreConfig', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable',
+  '--module', 'esnext', '--noEmit', ...typed);
+const plain = ['generated', 'generated/random'].flatMap((dir) =>
+  readdirSync(dir).filter((name) => name.endsWith('.mjs')).map((name) => `${dir}/${name}`));
+for (const file of plain) run('node', '--check', file);
+console.log(`${typed.length} TypeScript and ${plain.length} JavaScript clients compile`);
