@@ -3,10 +3,19 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kanava-go/kanava/client"
+	"github.com/kanava-go/kanava/transport/ws"
 )
 
 // The client and a real server, over loopback.
@@ -139,5 +148,63 @@ func TestRefusedForGood(t *testing.T) {
 	}
 	if _, err := c.Say(ctx, say{"hi"}); codeOf(err) != client.CodeUnavailable {
 		t.Error(err)
+	}
+}
+
+// Over TLS with a server that would rather speak HTTP/2, and through a proxy
+// that is asked with CONNECT.
+func TestTLSAndProxy(t *testing.T) {
+	ctx := within(t)
+	srv, _ := newServer()
+	hs := httptest.NewUnstartedServer(ws.Handler(srv, ws.Options{}))
+	hs.EnableHTTP2 = true
+	hs.StartTLS()
+	defer hs.Close()
+	var connects atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			t.Errorf("the proxy is asked with %s", r.Method)
+			return
+		}
+		connects.Add(1)
+		up, err := net.Dial("tcp", r.Host)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer up.Close()
+		w.WriteHeader(http.StatusOK)
+		down, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer down.Close()
+		go func() {
+			_, _ = io.Copy(up, down)
+			up.Close()
+		}()
+		_, _ = io.Copy(down, up)
+	}))
+	defer proxy.Close()
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(hs.Certificate())
+	tr := &http.Transport{Proxy: http.ProxyURL(at), TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	c := dial(t, hs.URL, opening{"general"}, options{HTTPClient: &http.Client{Transport: tr}})
+	v, err := client.Call[say](ctx, c.Conn, "", "", say{"secret"})
+	if err != nil || v.Message != "secret" || connects.Load() != 1 {
+		t.Error(v, err, connects.Load())
+	}
+	c.Close()
+}
+
+// What Connect cannot do it says at once.
+func TestConnectErrors(t *testing.T) {
+	if c, err := connect("mailto:ann", opening{"general"}, options{}); err == nil || c != nil {
+		t.Error(c, err)
 	}
 }

@@ -99,6 +99,7 @@ func newServer() (*kanava.Server[user], *app) {
 	srv := kanava.NewServer(kanava.Options[user]{
 		Identify: func(u user) kanava.Identity { return kanava.Identity{UserID: u.ID} },
 		Logger:   slog.New(slog.DiscardHandler),
+		Limits:   kanava.Limits{Rate: kanava.Unlimited},
 	})
 	a := &app{
 		rooms:  kanava.NewTopic[say](srv.EventHub(), "room"),
@@ -200,7 +201,7 @@ func dial(tb testing.TB, url string, o opening, opts options) *chat {
 	return c
 }
 
-// login10 signs in as ann.
+// signIn signs in as ann.
 func signIn(ctx context.Context, c *chat) error { return c.Login(ctx, login{"ann"}) }
 
 // within is the time that a test gives anything.

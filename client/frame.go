@@ -156,7 +156,7 @@ func (r *run) receive(m message) {
 	if len(m.data) == 0 {
 		return
 	}
-	f := &frame{}
+	f := &r.frame
 	err := f.parse(m.data)
 	if err == nil {
 		err = r.take(f)

@@ -38,6 +38,7 @@ type run struct {
 	asked    map[uint64]*ask
 	away     *away
 	heard    heard
+	frame    frame // the one that is being taken
 }
 
 // reply is what waits for frames with the id of a request.
