@@ -148,17 +148,18 @@ func (c *Conn) begin(ctx context.Context, x *call) error {
 
 // flush sends what waits, as far as it may be sent. c.mu is held.
 func (c *Conn) flush() {
-	for len(c.queue) > 0 && c.run.ready && !c.run.ended && c.run.away == nil &&
-		c.run.running < c.run.server.Calls && c.run.outBytes < maxUnwritten {
+	r := c.run // nil while Options.Setup runs
+	for len(c.queue) > 0 && r != nil && r.ready && !r.ended && r.away == nil &&
+		r.running < r.server.Calls && r.outBytes < maxUnwritten {
 		x := c.queue[0]
 		c.queue = slices.Delete(c.queue, 0, 1)
-		x.transmit(c.run)
+		x.transmit(r)
 	}
 }
 
 // trim refuses the oldest calls if too many wait for a connection. c.mu is held.
 func (c *Conn) trim() {
-	if c.run.ready && !c.run.ended {
+	if c.run != nil && c.run.ready && !c.run.ended {
 		return
 	}
 	for len(c.queue) > c.settings.queue {

@@ -208,3 +208,29 @@ func TestConnectErrors(t *testing.T) {
 		t.Error(c, err)
 	}
 }
+
+// A call that Setup has begun waits for the connection, and a client that Setup
+// has closed never connects.
+func TestSetup(t *testing.T) {
+	ctx := within(t)
+	got := make(chan error, 1)
+	c := dial(t, serve(t, nil), opening{"general"}, options{Setup: func(c *chat) {
+		begun := make(chan struct{})
+		go func() {
+			close(begun)
+			_, err := client.Call[say](ctx, c.Conn, "", "", say{"early"})
+			got <- err
+		}()
+		<-begun
+	}})
+	if err := wait(t, got); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+
+	closed := dial(t, "ws://localhost:1", opening{"general"}, options{Setup: func(c *chat) { c.Close() }})
+	wait(t, closed.Done())
+	if s := closed.State(); s.Phase != client.Closed {
+		t.Errorf("%+v", s)
+	}
+}

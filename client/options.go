@@ -20,9 +20,10 @@ type Options[C any] struct {
 	// Token returns a credential for the first frame of each connection.
 	Token func(ctx context.Context) (string, error)
 	// Setup runs before the client connects first: what it listens to misses
-	// nothing.
+	// nothing. A call that it makes and waits for cannot end.
 	Setup func(chat C)
-	// Timeout is for calls whose context has no deadline. 0 is 10 s.
+	// Timeout is for calls whose context has no deadline. 0 is 10 s; less than 0
+	// is none.
 	Timeout time.Duration
 	// Queue is how many calls wait while there is no connection. When there is
 	// one more, the oldest fails with CodeUnavailable and OnDropped is told.
