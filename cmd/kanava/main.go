@@ -35,7 +35,7 @@ type usageError struct{ error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:   "kanava",
-		Short: "Typed clients for Kanava servers",
+		Short: "Typed clients for Kanava servers, and a first server",
 		Long: `Kanava writes typed clients for Kanava servers. A client is generated from a
 manifest, which says what channels a server has and what goes over them.
 
@@ -51,7 +51,8 @@ A SOURCE says where the manifest comes from:
 
 Exit codes: 0 done; 1 it failed, or --check found a stale file, or diff a breaking
 change; 2 the command line is wrong.`,
-		Example: `  kanava gen ts ./cmd/server -o web/src/client.ts
+		Example: `  kanava new
+  kanava gen ts ./cmd/server -o web/src/client.ts
   kanava gen ts ./cmd/server -o web/src/client.ts --check
   kanava manifest ./cmd/server -o kanava.json
   kanava diff old.json ./cmd/server`,
@@ -60,7 +61,7 @@ change; 2 the command line is wrong.`,
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(genCommand(), manifestCommand(), diffCommand(), versionCommand())
+	root.AddCommand(newCommand(), genCommand(), manifestCommand(), diffCommand(), versionCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -19,11 +19,14 @@ import (
 	"github.com/kanava-go/kanava/manifest"
 )
 
+// programTime is how long a program may take until it makes its first handler.
+const programTime = 30 * time.Second
+
 // source is where a manifest comes from.
 type source struct{ timeout time.Duration }
 
 func (s *source) flags(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&s.timeout, "timeout", 30*time.Second, "how long the program or the server may take")
+	cmd.Flags().DurationVar(&s.timeout, "timeout", programTime, "how long the program or the server may take")
 }
 
 // load loads the manifest that the first of args names; those behind "--" are
