@@ -148,6 +148,7 @@ func TestCutAndReset(t *testing.T) {
 	var mu sync.Mutex
 	var last, got, gaps int
 	lost := false
+	came := make(chan struct{}, 1000)
 	c := dial(t, net.url(), func(c *client.Conn) {
 		c.OnLost(func(client.Lost) {
 			mu.Lock()
@@ -167,8 +168,13 @@ func TestCutAndReset(t *testing.T) {
 			}
 			last, lost = v.N, false
 			got++
+			select {
+			case came <- struct{}{}:
+			default:
+			}
 		})
 	})
+	ch := states(c)
 	if err := add(ctx, c, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -207,20 +213,29 @@ func TestCutAndReset(t *testing.T) {
 			}
 		})
 	}
-	for i := range 12 {
-		time.Sleep(400 * time.Millisecond) // of traffic
-		if i%2 == 0 {
-			net.cut()
-			net.mend()
-			continue
+	traffic := func() { // until some events have come on the connection of the moment
+		for len(came) > 0 {
+			<-came
 		}
-		net.add(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`)
-		time.Sleep(50 * time.Millisecond)
-		net.heal()
-		net.cut() // a link that was reset may hang in the proxy
+		for range 40 {
+			select {
+			case <-came:
+			case <-ctx.Done():
+				t.Fatal("no events come any more")
+			}
+		}
+	}
+	for i := range 5 {
+		traffic()
+		if i%2 == 1 {
+			net.add(`{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`)
+			await(t, ch, client.Waiting, 30*time.Second)
+			net.heal()
+		}
+		net.cut() // also what hangs in the proxy after a reset
 		net.mend()
 	}
-	time.Sleep(time.Second)
+	traffic()
 	close(stop)
 	publisher.Wait()
 	callers.Wait()
