@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava/client"
+	"github.com/kanava-go/kanava/e2e/chatclient"
 )
 
-// goClient is the Go client, in this process.
+// goClient is the generated Go client, in this process.
 type goClient struct {
 	t    *testing.T
-	conn *client.Conn
+	chat *chatclient.Chat
 	stop context.CancelFunc
 	done chan struct{} // closed when no more calls are made
 
@@ -23,48 +24,35 @@ type goClient struct {
 	answered, failed int      // guarded by mu
 }
 
-// What the channel takes and sends, as far as it is used here.
-type (
-	roomEvent struct {
-		Message string `json:"message"`
-	}
-	credentials struct {
-		Token string `json:"token"`
-	}
-	me struct {
-		UserID string `json:"userId"`
-	}
-)
-
 func startGo(t *testing.T, net *network) surviving {
 	t.Helper()
 	g := &goClient{t: t, done: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
-	spec := client.Spec{Path: "/chat", Params: []client.Param{{Name: "room", Query: "room"}}}
-	conn, err := client.Connect(spec, net.url(""), map[string]string{"room": "general"}, client.Options[*client.Conn]{
-		Authenticate: func(ctx context.Context, c *client.Conn) error {
+	chat, err := chatclient.ConnectChat(net.url(""), chatclient.RoomParams{Room: "general"}, chatclient.ChatOptions{
+		Authenticate: func(ctx context.Context, chat *chatclient.Chat) error {
 			token, err := tokenFrom(ctx, net.url("/token"), "gopher", "member")
 			if err != nil {
 				return err
 			}
-			return client.Do(ctx, c, "", "authenticate", credentials{token})
+			_, err = chat.Authenticate(ctx, chatclient.Credentials{Token: token})
+			return err
 		},
-		Setup: func(c *client.Conn) {
-			client.OnTopic(c, "room", "general", func(e roomEvent, _ client.Topic) {
+		Setup: func(chat *chatclient.Chat) {
+			chat.OnRoom("general", func(e chatclient.RoomEvent) {
 				n, err := strconv.Atoi(e.Message)
 				if err != nil {
 					t.Errorf("go: %v", err)
 				}
 				g.see(record{N: n})
 			})
-			c.OnLost(func(client.Lost) { g.see(record{Lost: true}) })
+			chat.OnLost(func(client.Lost) { g.see(record{Lost: true}) })
 		},
-	}, func(c *client.Conn) *client.Conn { return c })
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.conn = conn
+	g.chat = chat
 	go g.callOn(ctx)
 	return g
 }
@@ -80,7 +68,7 @@ func (g *goClient) callOn(ctx context.Context) {
 	defer close(g.done)
 	for ctx.Err() == nil {
 		one, cancel := context.WithTimeout(ctx, 3*time.Second)
-		m, err := client.Call[me](one, g.conn, "", "whoami", nil)
+		m, err := g.chat.Whoami(one)
 		cancel()
 		var e *client.Error
 		g.mu.Lock()
@@ -117,7 +105,7 @@ func (g *goClient) calls() (answered, failed int) {
 func (g *goClient) end() {
 	g.stop()
 	<-g.done
-	if err := g.conn.Close(); err != nil {
+	if err := g.chat.Close(); err != nil {
 		g.t.Errorf("go: close: %v", err)
 	}
 }
