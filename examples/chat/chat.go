@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/kanava-go/kanava"
@@ -59,6 +62,7 @@ type (
 
 // RoomEvent is what everyone in a room sees.
 type RoomEvent struct {
+	ID        string `json:"id" doc:"Never the same for two events, whichever server made them"`
 	Type      string `json:"type" enum:"message"`
 	Message   string `json:"message"`
 	UserID    string `json:"userId"`
@@ -95,6 +99,8 @@ type App struct {
 	rooms  *kanava.Topic[RoomEvent]
 	tokens *Tokens
 	step   time.Duration // how long one step of a job takes
+	boot   string        // random: tells the events of this process from those of others
+	events atomic.Uint64 // how many events were made
 }
 
 // NewApp makes the chat on a hub.
@@ -103,6 +109,7 @@ func NewApp(hub *kanava.EventHub, tokens *Tokens) *App {
 		rooms:  kanava.NewTopic[RoomEvent](hub, "room", kanava.MaySubscribe(anyone)),
 		tokens: tokens,
 		step:   700 * time.Millisecond,
+		boot:   rand.Text()[:8],
 	}
 }
 
@@ -140,15 +147,20 @@ func (a *App) Authenticate(ctx context.Context, ch *Room, in Credentials) (Authe
 
 // SendMessage tells the others in the room.
 func (a *App) SendMessage(ctx context.Context, ch *Room, in Text) (Sent, error) {
-	now := time.Now().UnixMilli()
-	event := RoomEvent{"message", in.Message, ch.Session().ID, now}
-	return Sent{in.Message, now}, a.rooms.Publish(ctx, ch.Opening().Room, event, kanava.Except(ch.ID()))
+	event := a.message(in.Message, ch.Session())
+	return Sent{in.Message, event.Timestamp}, a.rooms.Publish(ctx, ch.Opening().Room, event, kanava.Except(ch.ID()))
 }
 
 // Broadcast tells everyone in a room. It knows nothing of channels.
 func (a *App) Broadcast(ctx context.Context, in Broadcast) error {
 	user, _ := kanava.SessionFrom[User](ctx)
-	return a.rooms.Publish(ctx, in.Room, RoomEvent{"message", in.Message, user.ID, time.Now().UnixMilli()})
+	return a.rooms.Publish(ctx, in.Room, a.message(in.Message, user))
+}
+
+// message makes the event of a message that is said now.
+func (a *App) message(text string, by User) RoomEvent {
+	id := a.boot + "-" + strconv.FormatUint(a.events.Add(1), 10)
+	return RoomEvent{id, "message", text, by.ID, time.Now().UnixMilli()}
 }
 
 // Process runs a job and reports each step.

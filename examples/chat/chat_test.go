@@ -120,7 +120,7 @@ func TestConversation(t *testing.T) {
 			Topic string    `json:"topic"`
 			Data  RoomEvent `json:"data"`
 		}](c)
-		want := RoomEvent{"message", "hello", "alice", reply.Timestamp}
+		want := RoomEvent{ev.Data.ID, "message", "hello", "alice", reply.Timestamp}
 		if ev.Topic != "room:general" || ev.Data != want {
 			t.Errorf("got %+v, want %+v", ev, want)
 		}
@@ -147,6 +147,37 @@ func TestConversation(t *testing.T) {
 	alice.Expect(`{"action":"logout"}`)
 	alice.SendText(`{"action":"sendMessage","message":"hello"}`)
 	expectCode(t, alice, "sendMessage", kanava.CodeUnauthenticated)
+}
+
+// Pages tell by the id whether they were given an event twice.
+func TestEventIDs(t *testing.T) {
+	srv, token := start(t)
+	alice, bob, guest := join(t, srv, "general"), join(t, srv, "general"), join(t, srv, "general")
+	signIn(t, alice, token("alice", "member"))
+	restarted, _ := start(t)
+	carol, dave := join(t, restarted, "general"), join(t, restarted, "general")
+	signIn(t, carol, token("carol", "member"))
+
+	said := func(speaker *kanavatest.Client, listeners ...*kanavatest.Client) string {
+		t.Helper()
+		speaker.SendText(`{"action":"sendMessage","message":"hello"}`)
+		speaker.Next()
+		var id string
+		for _, c := range listeners {
+			data := kanavatest.Into[struct {
+				Data RoomEvent `json:"data"`
+			}](c).Data
+			if data.ID == "" || id != "" && data.ID != id {
+				t.Errorf("the event's id is %q, and %q for another client", data.ID, id)
+			}
+			id = data.ID
+		}
+		return id
+	}
+	seen := map[string]bool{said(alice, bob, guest): true, said(alice, bob, guest): true, said(carol, dave): true, said(carol, dave): true}
+	if len(seen) != 4 {
+		t.Errorf("4 events have the ids %v", seen)
+	}
 }
 
 func TestJob(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/base64"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -30,13 +31,22 @@ func page() http.Handler {
 	})
 }
 
-// assemble puts the style and the two scripts into index.html and returns the
+// The page's modules, each after those that it imports. The first is generated.
+var modules = []string{
+	"kanava.js", "dom.js", "render.js", "forms.js", "counters.js", "session.js",
+	"rooms.js", "connection.js", "messages.js", "jobs.js", "chat.js",
+}
+
+// assemble puts the style and the scripts into index.html and returns the
 // document with the Content-Security-Policy that fits it. The scripts become
 // one module, so what they import from and export to each other falls away.
 func assemble() (document []byte, policy string) {
 	style := pageFile("style.css")
-	connection := strings.ReplaceAll(pageFile("channel.js"), "\nexport ", "\n")
-	script := connection + replaceOne(pageFile("chat.js"), `import { CallError, Channel } from "./channel.js";`, "")
+	var scripts strings.Builder
+	for _, name := range modules {
+		scripts.WriteString(between.ReplaceAllString(pageFile(name), ""))
+	}
+	script := scripts.String()
 
 	html := pageFile("index.html")
 	html = replaceOne(html, `<link rel="stylesheet" href="style.css">`, "<style>"+style+"</style>")
@@ -54,6 +64,9 @@ func assemble() (document []byte, policy string) {
 		"require-trusted-types-for 'script'",
 	}, "; ")
 }
+
+// between matches what modules say to each other.
+var between = regexp.MustCompile(`(?m)^(import .*;$|export )`)
 
 func pageFile(name string) string {
 	content, err := pageFiles.ReadFile("page/" + name)

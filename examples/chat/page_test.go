@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -70,5 +71,22 @@ func TestPagePolicyFitsItsScriptAndStyle(t *testing.T) {
 		if strings.Contains(body, attribute) {
 			t.Errorf("the page contains %q, which its policy forbids", attribute)
 		}
+	}
+}
+
+func TestModulesComeAfterWhatTheyImport(t *testing.T) {
+	files, err := filepath.Glob("page/*.js")
+	if err != nil || len(files) != len(modules) {
+		t.Errorf("page has %d modules, of which the document has %d (%v)", len(files), len(modules), err)
+	}
+	imported := regexp.MustCompile(`(?m)^import .*"\./(.*)";$`)
+	there := map[string]bool{}
+	for _, name := range modules {
+		for _, of := range imported.FindAllStringSubmatch(pageFile(name), -1) {
+			if !there[of[1]] {
+				t.Errorf("%s imports %s, which is not before it", name, of[1])
+			}
+		}
+		there[name] = true
 	}
 }

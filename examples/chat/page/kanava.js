@@ -7,7 +7,7 @@
  * page's own), and again whenever the connection is lost. It returns at once: calls wait until the channel is open.
  */
 export function connectChat(url, opening, options = {}) {
-  const spec = { path: '/chat', query: ['room'], contract: '1.6688df81' };
+  const spec = { path: '/chat', query: ['room'], contract: '1.5bcdd18c' };
   return channel(spec, url, opening, options, chatChannel);
 }
 
