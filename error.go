@@ -111,6 +111,15 @@ func (e *Error) Unwrap() error {
 	return e.cause
 }
 
+// size is how many bytes of text a client is told.
+func (e *Error) size() int {
+	n := len(e.Code) + len(e.Message)
+	for _, d := range e.Details {
+		n += len(d.Pointer) + len(d.Message)
+	}
+	return n
+}
+
 // HTTPStatus returns the HTTP status that goes with the code; 400 for a code
 // of the program's own, 500 for anything else that is unknown.
 func (e *Error) HTTPStatus() int {

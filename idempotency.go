@@ -16,11 +16,17 @@ import (
 // call, and the function runs once.
 
 const (
-	keyTime    = 5 * time.Minute
-	keyResult  = 64 << 10 // bytes of a result
-	keysOfUser = 256
-	keysOfAll  = 16 << 10
-	maxKey     = 256 // bytes of a key
+	keyTime   = 5 * time.Minute
+	keyResult = 64 << 10 // bytes of a result
+	maxKey    = 256      // bytes of a key
+)
+
+// room is how much may be kept: outcomes, with the calls that run, and bytes.
+type room struct{ count, bytes int }
+
+var (
+	roomOfUser = room{256, 1 << 20}
+	roomOfAll  = room{16 << 10, 64 << 20}
 )
 
 // keyed is a call that has a key: keys of different users, channels and
@@ -34,16 +40,30 @@ type outcome struct {
 	done  chan struct{} // closed when the rest is known
 	out   any
 	err   *Error
+	size  int // bytes of what is kept; 0 while the call runs
 	until time.Time
-	place *list.Element // in outcomes.ended; nil while the call runs
+
+	ofAll, ofUser *list.Element // in ended of both shelves; nil while the call runs
+}
+
+// shelf is what is kept together: of one user, or of the server.
+type shelf struct {
+	used  room
+	most  room
+	ended list.List // of *outcome, by until
 }
 
 // outcomes are those of a server.
 type outcomes struct {
 	mu     sync.Mutex
-	all    map[keyed]*outcome // guarded by mu
-	ended  list.List          // guarded by mu: of *outcome, by until
-	byUser map[string]int     // guarded by mu: how many
+	known  map[keyed]*outcome // guarded by mu
+	all    shelf              // guarded by mu
+	byUser map[string]*shelf  // guarded by mu
+	ofUser room
+}
+
+func newOutcomes(ofUser, ofAll room) *outcomes {
+	return &outcomes{known: make(map[keyed]*outcome), all: shelf{most: ofAll}, byUser: make(map[string]*shelf), ofUser: ofUser}
 }
 
 // claim returns the outcome of the call, and whether the caller is the one who
@@ -53,70 +73,100 @@ func (o *outcomes) claim(of keyed, input []byte) (_ *outcome, first bool, _ *Err
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.forget(now)
-	if known := o.all[of]; known != nil {
+	if known := o.known[of]; known != nil {
 		if known.input != sum {
 			return nil, false, Errorf(CodeInvalidArgument, "this key was used for another input")
 		}
 		return known, false, nil
 	}
-	if o.byUser[of.user] >= keysOfUser && !o.makeRoom(func(x *outcome) bool { return x.of.user == of.user }) ||
-		len(o.all) >= keysOfAll && !o.makeRoom(func(*outcome) bool { return true }) {
+	if u := o.byUser[of.user]; u != nil && !o.makePlace(u) || !o.makePlace(&o.all) {
 		return nil, false, Errorf(CodeResourceExhausted, "too many calls with keys are running")
 	}
-	if o.all == nil {
-		o.all, o.byUser = make(map[keyed]*outcome), make(map[string]int)
+	u := o.byUser[of.user]
+	if u == nil {
+		u = &shelf{most: o.ofUser}
+		o.byUser[of.user] = u
 	}
 	x := &outcome{of: of, input: sum, done: make(chan struct{})}
-	o.all[of] = x
-	o.byUser[of.user]++
+	o.known[of] = x
+	o.all.used.count++
+	u.used.count++
 	return x, true, nil
 }
 
+// makePlace makes sure that one more outcome has a place; o.mu is held.
+func (o *outcomes) makePlace(s *shelf) bool { return s.used.count < s.most.count || o.dropOldest(s) }
+
 // forget drops what was kept for long enough; o.mu is held.
 func (o *outcomes) forget(now time.Time) {
-	for e := o.ended.Front(); e != nil && !now.Before(e.Value.(*outcome).until); e = o.ended.Front() {
+	for e := o.all.ended.Front(); e != nil && !now.Before(e.Value.(*outcome).until); e = o.all.ended.Front() {
 		o.drop(e.Value.(*outcome))
 	}
 }
 
-// makeRoom drops the oldest outcome of which is true; o.mu is held.
-func (o *outcomes) makeRoom(is func(*outcome) bool) bool {
-	for e := o.ended.Front(); e != nil; e = e.Next() {
-		if x := e.Value.(*outcome); is(x) {
-			o.drop(x)
-			return true
-		}
+// dropOldest drops what has been on a shelf for longest. It reports false if
+// all calls of the shelf still run; o.mu is held.
+func (o *outcomes) dropOldest(s *shelf) bool {
+	oldest := s.ended.Front()
+	if oldest == nil {
+		return false
 	}
-	return false
+	o.drop(oldest.Value.(*outcome))
+	return true
 }
 
 func (o *outcomes) drop(x *outcome) {
-	delete(o.all, x.of)
-	if x.place != nil {
-		o.ended.Remove(x.place)
-	}
-	if o.byUser[x.of.user]--; o.byUser[x.of.user] == 0 {
+	delete(o.known, x.of)
+	u := o.byUser[x.of.user]
+	o.all.remove(x, x.ofAll)
+	u.remove(x, x.ofUser)
+	if u.used.count == 0 {
 		delete(o.byUser, x.of.user)
 	}
 }
 
-// settle says what came of the call that x was claimed for. If that is not
-// kept, who waits for it is told that it is not known, and the next call runs.
-func (o *outcomes) settle(x *outcome, out any, err *Error, keep bool) {
+func (s *shelf) remove(x *outcome, at *list.Element) {
+	s.used.count--
+	if at != nil {
+		s.used.bytes -= x.size
+		s.ended.Remove(at)
+	}
+}
+
+func (s *shelf) add(x *outcome) *list.Element {
+	s.used.bytes += x.size
+	return s.ended.PushBack(x)
+}
+
+// settle says what came of the call that x was claimed for, and how many bytes
+// that is. If it is not kept, who waits for it is told that it is not known,
+// and the next call runs.
+func (o *outcomes) settle(x *outcome, out any, err *Error, size int, keep bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	x.out, x.err = out, err
+	if x.err = err; err == nil {
+		x.out = out
+	}
 	close(x.done)
 	if !keep {
 		o.drop(x)
 		return
 	}
+	x.size = size + len(x.of.user) + len(x.of.key)
 	x.until = time.Now().Add(keyTime)
-	x.place = o.ended.PushBack(x)
+	u := o.byUser[x.of.user]
+	x.ofAll, x.ofUser = o.all.add(x), u.add(x)
+	for _, s := range []*shelf{u, &o.all} {
+		for s.used.bytes > s.most.bytes && o.dropOldest(s) {
+		}
+	}
 }
 
 // errUnknownOutcome is what repeats are told of a call that was cut short.
 var errUnknownOutcome = Errorf(CodeAborted, "the call with this key was cut short: whether it took effect is not known")
+
+// errOutcomeTooLarge is what they are told of one that is not worth its room.
+var errOutcomeTooLarge = Errorf(CodeAborted, "the call with this key has run, but its result is too large to be repeated")
 
 // hasKey reports whether the client has given the call a key.
 func (x *call) hasKey() bool {
@@ -131,7 +181,7 @@ func (x *call) once() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := &x.c.core.outcomes
+	all := x.c.core.outcomes
 	o, first, err := all.claim(of, x.m.data)
 	if err != nil {
 		return nil, err
@@ -149,14 +199,14 @@ func (x *call) once() (any, error) {
 	}
 	settled := false
 	defer func() {
-		if !settled { // a panic, or the goroutine was ended
-			all.settle(o, nil, errUnknownOutcome, false)
+		if !settled { // a panic, also of what encodes the result, or the goroutine was ended
+			all.settle(o, nil, errUnknownOutcome, 0, false)
 		}
 	}()
 	out, failed := x.invoke()
+	e, size, keep := x.kept(out, failed)
 	settled = true
-	e, keep := x.kept(out, failed)
-	all.settle(o, out, e, keep)
+	all.settle(o, out, e, size, keep)
 	return out, failed
 }
 
@@ -176,27 +226,33 @@ func (x *call) keyed() (keyed, *Error) {
 	return keyed{user, x.c.def.name, x.a.route.Key, x.a.route.Action, key}, nil
 }
 
-// kept says what of an outcome repeats are told, and for how long: an error
-// that says nothing of the function's own work is not kept.
-func (x *call) kept(out any, err error) (_ *Error, keep bool) {
+// kept says what of an outcome repeats are told, an error or the result, how
+// many bytes that is, and whether it is kept: an error that says nothing of the
+// function's own work is not.
+func (x *call) kept(out any, err error) (_ *Error, size int, keep bool) {
 	switch {
 	case x.aborted.isSet(), x.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
-		return errUnknownOutcome, true
+		return errUnknownOutcome, 0, true
 	case err != nil:
 		e, _ := find(err)
 		if e == nil {
-			return errUnknownOutcome, false
+			return errUnknownOutcome, 0, false
 		}
 		switch e.Code {
 		case CodeInternal, CodeUnavailable, CodeResourceExhausted, CodeUnauthenticated:
-			return errUnknownOutcome, false
+			return errUnknownOutcome, 0, false
 		}
-		return e, true
+		e = e.Because(nil) // the cause was logged: it is not needed any more, and can hold anything
+		if size = e.size(); size > keyResult {
+			return errOutcomeTooLarge, 0, true
+		}
+		return e, size, true
 	case out == nil:
-		return nil, true
+		return nil, 0, true
 	}
-	if data, err := appendValue(nil, x.a.fn.out, x.a.out, out); err != nil || len(data) > keyResult {
-		return Errorf(CodeAborted, "the call with this key has run, but its result is too large to be repeated"), true
+	data, err := appendValue(nil, x.a.fn.out, x.a.out, out)
+	if err != nil || len(data) > keyResult {
+		return errOutcomeTooLarge, 0, true
 	}
-	return nil, true
+	return nil, len(data), true
 }

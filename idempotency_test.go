@@ -27,6 +27,8 @@ func keyedServer(t *testing.T, started chan<- struct{}, gate <-chan struct{}) (*
 				return text{}, kanava.Errorf(kanava.CodeNotFound, "run %d", n)
 			case "fail":
 				return text{}, errors.New("secret")
+			case "fail big":
+				return text{}, kanava.Errorf(kanava.CodeAborted, "%s", strings.Repeat("x", 65<<10))
 			case "big":
 				return text{strings.Repeat("x", 65<<10)}, nil
 			case "panic":
@@ -44,9 +46,21 @@ func keyedServer(t *testing.T, started chan<- struct{}, gate <-chan struct{}) (*
 				return 0, ctx.Err()
 			}
 		}, kanava.Concurrent()),
+		kanava.On("blob", func(_ context.Context, _ *line, in text) (string, error) {
+			n := runs.Add(1)
+			return fmt.Sprint(n, strings.Repeat("x", 60_000)), nil
+		}),
+		kanava.On("broken", func(context.Context, *line, kanava.None) (broken, error) { runs.Add(1); return broken{}, nil }),
 		kanava.OnStream("many", func(context.Context, *line, kanava.None, *kanava.Stream[int]) error { return nil }),
 	)}), runs
 }
+
+// broken is a result that cannot be encoded.
+type broken struct {
+	X int `json:"x"`
+}
+
+func (broken) MarshalJSON() ([]byte, error) { panic("boom") }
 
 // as opens a connection of kanava.v1 on which user has signed in.
 func as(t *testing.T, srv *server, user string) *kanavatest.Client {
@@ -94,7 +108,8 @@ func TestP18_WhatIsKept(t *testing.T) {
 		{"fail", `{"re":2,"err":{"code":"internal",…}}`, `{"re":2,"err":{"code":"internal",…}}`},
 		{"panic", `{"re":2,"err":{"code":"internal",…}}`, `{"re":2,"err":{"code":"internal",…}}`},
 		{"big", `{"re":2,"out":{"message":"xx…"}}`, `{"re":2,"err":{"code":"aborted",…}}`},
-		{"last", `{"re":2,"out":{"message":"run 7"}}`, `{"re":2,"out":{"message":"run 7"}}`}, // fail and panic ran twice
+		{"fail big", `{"re":2,"err":{"code":"aborted","message":"xx…"}}`, `{"re":2,"err":{"code":"aborted","message":"the call with this key has run, but…"}}`},
+		{"last", `{"re":2,"out":{"message":"run 8"}}`, `{"re":2,"out":{"message":"run 8"}}`}, // fail and panic ran twice
 	} {
 		frame := `{"do":"count","id":2,"key":"` + tc.in + `","in":{"message":"` + tc.in + `"}}`
 		c.SendText(frame)
@@ -162,4 +177,40 @@ func TestP18_KeysAreForgotten(t *testing.T) {
 			t.Error("more keys of one user are kept than should be")
 		}
 	})
+}
+
+// What is kept is bounded by its size, too: the oldest of the user goes, and
+// nothing of another user.
+func TestP18_WhatIsKeptOfAUserIsBounded(t *testing.T) {
+	srv, runs := keyedServer(t, nil, nil)
+	a, b := as(t, srv, "ada"), as(t, srv, "bob")
+	call := func(c *kanavatest.Client, key string, want int64) {
+		t.Helper()
+		c.SendText(`{"do":"blob","id":2,"key":"` + key + `","in":{"message":""}}`)
+		expectLike(t, c, fmt.Sprintf(`{"re":2,"out":"%dx…"}`, want))
+	}
+	call(b, "0", 1)
+	for i := range int64(17) { // 17 of 60,000 bytes fit into a MiB
+		call(a, fmt.Sprint(i), 2+i)
+	}
+	call(a, "0", 2)
+	call(a, "17", 19)
+	call(a, "1", 3)
+	call(b, "0", 1)
+	call(a, "0", 20) // it was the oldest
+	if n := runs.Load(); n != 20 {
+		t.Errorf("the function ran %d times", n)
+	}
+}
+
+func TestP18_AResultThatCannotBeEncodedIsNotWaitedFor(t *testing.T) {
+	srv, runs := keyedServer(t, nil, nil)
+	c := as(t, srv, "ada")
+	for range 2 {
+		c.SendText(`{"do":"broken","id":2,"key":"k"}`)
+		expectLike(t, c, `{"re":2,"err":{"code":"internal",…}}`)
+	}
+	if n := runs.Load(); n != 2 { // an internal error is not kept
+		t.Errorf("the function ran %d times", n)
+	}
 }

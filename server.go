@@ -104,6 +104,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		conns:           make(map[string]*conn),
 		users:           make(map[string]*user),
 		addresses:       make(map[address]int),
+		outcomes:        newOutcomes(roomOfUser, roomOfAll),
 	}
 	if err := s.configure(opts.Limits, opts.Origins); err != nil {
 		panic(fmt.Sprintf("kanava: NewServer at %s: %v", callerPlace(0), err))
@@ -219,7 +220,7 @@ type core struct {
 
 	wiringMu   sync.RWMutex
 	defs       []*channelDef          // guarded by wiringMu
-	outcomes   outcomes               // of calls with keys
+	outcomes   *outcomes              // of calls with keys
 	contracted atomic.Pointer[string] // see contract
 	mux        *http.ServeMux         // guarded by wiringMu: finds channels by path
 
