@@ -1,5 +1,5 @@
 # Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race", "ts",
-# "browser" and "peers" say below what else. CI runs the same targets, see .ci/run.
+# "browser", "peers" and "e2e" say below what else. CI runs the same targets, see .ci/run.
 
 GO        ?= go
 TESTFLAGS ?=
@@ -19,7 +19,7 @@ E2E     = $(CURDIR)/e2e
 MODULES = $$($(GO) list -m -f '{{.Dir}}') $(PEERS) $(E2E)
 
 # The clients that have to survive the scenario of faults.
-SURVIVORS ?= go,node,node20,bun,deno
+SURVIVORS ?= go,node,node20,bun,deno,chromium
 LINTER  = $(CURDIR)/bin/golangci-lint
 
 .DEFAULT_GOAL := help
@@ -100,6 +100,15 @@ ts: ## TypeScript: generated clients compile, run-time's tests, size; needs Node
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo "make ts: needs Node 20 or newer" >&2; exit 1; }
 	cd clients/ts && npm ci --no-audit --no-fund && npm run check && npm test
 
+.PHONY: gen
+gen: ## Write the generated clients again; GENFLAGS=--check fails if one is stale
+	$(GO) run ./cmd/kanava gen js ./examples/chat -o examples/chat/page/kanava.js $(GENFLAGS)
+	$(GO) run ./cmd/kanava gen go ./examples/chat -o e2e/chatclient/client.go $(GENFLAGS)
+
+.PHONY: stale
+stale: ## Generated clients are what "make gen" would write
+	@$(MAKE) --no-print-directory gen GENFLAGS=--check
+
 .PHONY: peers
 peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
 	@command -v "$(NGINX_PATH)" >/dev/null || { echo "make peers: needs nginx; install Debian's package nginx-light, or set NGINX_PATH" >&2; exit 1; }
@@ -107,12 +116,13 @@ peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
 	$(strip cd $(PEERS) && GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" $(GO) test $(TESTFLAGS) ./...)
 
 .PHONY: e2e
-e2e: ## Clients through cuts, kills, black holes and expiring sessions; needs npm
+e2e: ## Clients through cuts, kills, black holes and expiring sessions; needs Node, npm and Chromium
+	@test -n "$(CHROMIUM)" || { echo "make e2e: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
 	cd e2e/js && npm ci --no-audit --no-fund
-	$(strip cd $(E2E) && GOWORK=off KANAVA_E2E='$(SURVIVORS)' $(GO) test -timeout 15m $(TESTFLAGS) ./...)
+	$(strip cd $(E2E) && GOWORK=off KANAVA_E2E='$(SURVIVORS)' CHROMIUM="$(CHROMIUM)" $(GO) test -timeout 15m $(TESTFLAGS) ./...)
 
 .PHONY: check
-check: test jsonv2 vet lint build-alone race ts browser peers e2e soak ## Everything that CI checks
+check: test jsonv2 vet lint build-alone stale race ts browser peers e2e soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000

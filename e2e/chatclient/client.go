@@ -24,7 +24,7 @@ var chatSpec = client.Spec{
 	Params: []client.Param{
 		{Name: "room", Path: "", Query: "room", Header: ""},
 	},
-	Contract: "1.6688df81",
+	Contract: "1.5bcdd18c",
 	JSON:     unions,
 }
 
@@ -151,6 +151,8 @@ func (v Processing) MarshalJSONTo(enc *jsontext.Encoder) error {
 
 // RoomEvent is what everyone in a room sees.
 type RoomEvent struct {
+	// Never the same for two events, whichever server made them
+	ID        string `json:"id"`
 	Type      string `json:"type"`
 	Message   string `json:"message"`
 	UserID    string `json:"userId"`
