@@ -29,6 +29,7 @@ type line struct {
 	record
 	Calls *struct{ Answered, Failed int } `json:"calls,omitempty"`
 	Fault string                          `json:"fault,omitempty"` // something that may not happen
+	Count *counters                       `json:"count,omitempty"` // at the end, what the page counted
 }
 
 // program is a client that is a process of its own: it prints lines, and ends by
@@ -41,7 +42,7 @@ type program struct {
 
 	mu   sync.Mutex
 	all  []record // guarded by mu
-	last line     // guarded by mu: the last calls
+	last line     // guarded by mu: the last calls and counters
 }
 
 func startProgram(t *testing.T, what, dir string, env []string, command ...string) *program {
@@ -86,6 +87,8 @@ func (p *program) take(text []byte) {
 		p.t.Errorf("%s: %s", p.what, l.Fault)
 	case l.Calls != nil:
 		p.last.Calls = l.Calls
+	case l.Count != nil:
+		p.last.Count = l.Count
 	default:
 		p.all = append(p.all, l.record)
 	}

@@ -140,4 +140,6 @@ var clients = map[string]func(*testing.T, *network) surviving{
 	"node20": script("node20", "node"), // has no WebSocket: it is given one
 	"bun":    script("bun", "node_modules/.bin/bun"),
 	"deno":   script("deno", "node_modules/.bin/deno", "run", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"),
+
+	"chromium": startPage,
 }

@@ -1,0 +1,32 @@
+package e2e
+
+import "testing"
+
+// counters are what the chat's page shows to people.
+type counters struct{ Received, Lost, Doubled int }
+
+// page is the chat's page in a browser. What it counted has to be what it
+// showed.
+type page struct{ *program }
+
+func startPage(t *testing.T, net *network) surviving {
+	return page{startProgram(t, "chromium", "js", nil, "node", "page.mjs", net.url(""))}
+}
+
+func (p page) end() {
+	p.t.Helper()
+	p.program.end()
+	shown := counters{}
+	for _, r := range p.seen() {
+		if r.Lost {
+			shown.Lost++
+		} else {
+			shown.Received++
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last.Count == nil || *p.last.Count != shown {
+		p.t.Errorf("chromium: the page counted %+v, and showed %+v", p.last.Count, shown)
+	}
+}
