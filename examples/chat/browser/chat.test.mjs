@@ -524,6 +524,27 @@ test("a session that cannot be had again leaves a reader with a reason", async (
   await alice.said("here again");
 });
 
+test("the page finds doubled messages without the client's help", async (t) => {
+  const room = newRoom();
+  const alice = await Person.open(t, room);
+  const bob = await Person.open(t, room);
+  await alice.page.routeWebSocket(/\/chat/, (route) => {
+    route.connectToServer().onMessage((frame) => {
+      route.send(frame);
+      if (!frame.startsWith('{"on":')) return;
+      const event = JSON.parse(frame);
+      route.send(frame); // the client knows this position
+      route.send(JSON.stringify({ ...event, p: event.o, o: event.o + 1 })); // and takes this for the next event
+    });
+  });
+  await alice.page.reload();
+  await alice.state("online");
+  await bob.signIn("bob");
+  await bob.said("once");
+  await alice.page.locator(".message").nth(1).waitFor();
+  assert.deepEqual(await alice.counters(), { received: 2, lost: 0, doubled: 1 });
+});
+
 test("a hidden tab that stood still for longer than a connection lasts misses nothing without saying so", async (t) => {
   const room = newRoom();
   const alice = await Person.open(t, room);
