@@ -47,6 +47,10 @@ func Read(r io.Reader) (*Manifest, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
+	whole := *m // the hash goes through every reference, wherever it stands
+	if err := whole.SetHash(); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

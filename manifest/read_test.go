@@ -72,6 +72,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(raw)
 	f.Add([]byte(`{"kanava":1,"level":1,"$defs":{"A":{"$ref":"#/$defs/A"}},"channels":[{"name":"c","message":{"in":{"anyOf":[false,{"type":"null"}]}}}]}`))
+	f.Add([]byte(`{"kanava":1,"level":1,"$defs":{"A":{"type":"object","propertyNames":{"$ref":"A"}}},"channels":[{"name":"c","message":{"in":{"$ref":"#/$defs/A"}}}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := manifest.Read(bytes.NewReader(raw))
 		if err != nil {
