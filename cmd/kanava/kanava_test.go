@@ -81,7 +81,7 @@ func TestGenerate(t *testing.T) {
 
 // TestCheck knows stale files from fresh ones, and does not touch either.
 func TestCheck(t *testing.T) {
-	source, file := chatManifest(t), filepath.Join(t.TempDir(), "client.ts")
+	source, file := chatManifest(t), filepath.Join(t.TempDir(), "new", "client.ts") // the folder is made
 	gen := func(why string, wantCode int, want string, args ...string) {
 		t.Helper()
 		code, out, said := kanavaRun(t, append([]string{"gen", "ts", source, "-o", file}, args...)...)
@@ -152,7 +152,7 @@ func TestErrors(t *testing.T) {
 		{"no manifest", "gen ts " + noManifest, 1, []string{"this is no manifest"}},
 		{"no server", "gen ts http://127.0.0.1:1/kanava.json", 1, []string{"connection refused"}},
 		{"not there", "gen ts " + server.URL, 1, []string{"404 Not Found", "ManifestHandler"}},
-		{"a folder that is not there", "gen ts " + server.URL + "/kanava.json -o none/x.ts", 1, []string{"none"}},
+		{"a folder that cannot be made", "gen ts " + server.URL + "/kanava.json -o " + noManifest + "/x.ts", 1, []string{noManifest}},
 	} {
 		code, _, said := kanavaRun(t, strings.Fields(tc.args)...)
 		if code != tc.code {

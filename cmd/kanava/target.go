@@ -18,7 +18,7 @@ type target struct {
 }
 
 func (t *target) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&t.file, "output", "o", "", "`file` to write; default is standard output")
+	cmd.Flags().StringVarP(&t.file, "output", "o", "", "`file` to write, with its folder; default is standard output")
 	cmd.Flags().BoolVar(&t.check, "check", false, "write nothing, and fail if the file is not what would be written")
 }
 
@@ -48,6 +48,9 @@ func (t *target) write(cmd *cobra.Command, text []byte) error {
 		return fmt.Errorf("%s does not exist: run the command without --check", t.file)
 	case t.check:
 		return fmt.Errorf("%s is stale from line %d on: run the command without --check", t.file, firstChange(old, text))
+	}
+	if err := os.MkdirAll(filepath.Dir(t.file), 0o755); err != nil { //nolint:gosec // for everybody, as a checkout is
+		return err
 	}
 	if err := replaceFile(t.file, text); err != nil {
 		return err
