@@ -13,6 +13,9 @@
 //     testdata/dialogue_test.go tells its form. It is held with kanavatest, and
 //     frames are compared byte for byte.
 //   - A function named TestX in a block is run.
+//   - Package chatclient, of which clients.md tells, is generated from
+//     examples/chat.
+//   - A block fenced as "ts" and <!--ts ... --> are compiled by "make ts".
 //   - A block fenced as "golang" is code for another library, which is not
 //     compiled.
 package guide_test
@@ -27,6 +30,8 @@ import (
 	"testing"
 
 	// Not used here: who changes what the pages use makes this test run again.
+	_ "github.com/kanava-go/kanava/client"
+	_ "github.com/kanava-go/kanava/gen/gogen"
 	_ "github.com/kanava-go/kanava/kanavatest"
 	_ "github.com/kanava-go/kanava/transport/ws"
 )
@@ -74,6 +79,7 @@ func newModule(t *testing.T, root string) module {
 	mod := strings.Replace(readFile(t, filepath.Join(root, "go.mod")), "module "+kanava+"\n", "module "+base+"\n", 1)
 	m.write(t, "go.mod", mod+fmt.Sprintf("\nrequire %s v0.0.0\n\nreplace %s => %q\n", kanava, kanava, root))
 	m.write(t, "go.sum", readFile(t, filepath.Join(root, "go.sum")))
+	run(t, root, "run", "./cmd/kanava", "gen", "go", "./examples/chat", "-o", filepath.Join(m.dir, "chatclient", "client.go"))
 	return m
 }
 
@@ -88,12 +94,17 @@ func (m module) write(t *testing.T, name, text string) {
 	}
 }
 
-// run runs the go command in the module, without the network, and fails with
-// what it says.
 func (m module) run(t *testing.T, args ...string) {
 	t.Helper()
+	run(t, m.dir, args...)
+}
+
+// run runs the go command in a folder, without the network, and fails with what
+// it says.
+func run(t *testing.T, dir string, args ...string) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = m.dir
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("go %s: %v\n%s", args[0], err, out)

@@ -21,6 +21,8 @@ var imports = map[string]string{
 	"http": "net/http", "net": "net", "os": "os", "signal": "os/signal", "slices": "slices", "strings": "strings",
 	"sync": "sync", "synctest": "testing/synctest", "syscall": "syscall", "testing": "testing", "time": "time", "url": "net/url",
 	"jsontext":   "github.com/go-json-experiment/json/jsontext",
+	"chatclient": base + "/chatclient", // generated: see newModule
+	"client":     "github.com/kanava-go/kanava/client",
 	"kanava":     "github.com/kanava-go/kanava",
 	"kanavatest": "github.com/kanava-go/kanava/kanavatest",
 	"ws":         "github.com/kanava-go/kanava/transport/ws",
