@@ -279,8 +279,11 @@ func (r *run) takeAway(f *frame) error {
 	c := r.c
 	if a.In == nil || a.Code.stops() {
 		reason := "closed by the server"
-		if c.reason != nil {
+		switch {
+		case c.reason != nil:
 			reason = c.reason.Message
+		case a.Code == CloseUpgradeRequired:
+			reason = "the server no longer takes clients as old as this one"
 		}
 		c.lose(a.Code, reason, false)
 		return nil

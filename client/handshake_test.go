@@ -52,6 +52,8 @@ func TestAddress(t *testing.T) {
 		want       string
 	}{
 		{"ftp://h", "/c", nil, "not ws://"},
+		{"http://h?a=1", "/c", nil, "a query or a fragment"},
+		{"ws://h#a", "/c", nil, "a query or a fragment"},
 		{"ws://", "/c", nil, "no host"},
 		{"ws://h\x00", "/c", nil, "address of the server"},
 		{"ws://h", "/c/{room}", o{}, `a value for "room"`},

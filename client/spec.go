@@ -51,6 +51,9 @@ func (s *Spec) address(base string, opening any) (string, http.Header, error) {
 	if u.Host == "" {
 		return "", nil, fmt.Errorf("client: address of the server: %q has no host", base)
 	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return "", nil, fmt.Errorf("client: address of the server: %q has a query or a fragment", base)
+	}
 	members := map[string]jsontext.Value{}
 	if opening != nil {
 		text, err := json.Marshal(opening, s.options())

@@ -40,6 +40,7 @@ const (
 	CloseUnauthenticated CloseCode = 4401 // Authenticate was refused
 	CloseNoPong          CloseCode = 4408 // the server is silent
 	CloseSlowConsumer    CloseCode = 4409 // this client's handlers are too slow
+	CloseUpgradeRequired CloseCode = 4426 // the server no longer takes clients as old as this one
 )
 
 // stops reports whether a client stays away after a close with this code

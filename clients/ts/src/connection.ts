@@ -135,8 +135,10 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
   };
 
   const emit = (event: string, value: any, meta?: any) => {
-    for (const { key, fn } of [...(listeners.get(event) ?? [])]) {
-      if (key === undefined || key === meta.key) {
+    const all = listeners.get(event);
+    for (const entry of [...(all ?? [])]) {
+      const { key, fn } = entry;
+      if (all!.has(entry) && (key === undefined || key === meta.key)) {
         try {
           fn(value, meta);
         } catch (error) {
@@ -190,12 +192,13 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     const abort = () => giveUp('canceled', 'the call was given up', signal!.reason);
 
     if (signal?.aborted) abort();
-    else if (closed() || (session && session !== run)) call.done(fault('unavailable', 'there is no connection'));
+    else if (closed()) call.done(gone());
+    else if (session && session !== run) call.done(fault('unavailable', 'there is no connection'));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text)) call.done(fault('invalid_argument', 'half of a surrogate pair'));
     else {
       signal?.addEventListener('abort', abort);
-      if (timeout < Infinity) timer = after(timeout, () => giveUp('deadline_exceeded', 'no answer in time'));
+      if (timeout < Infinity) timer = after(timeout, () => giveUp('deadline_exceeded', call.sent ? 'no answer in time' : 'it could not be sent in time'));
       queue.push(call);
       flush();
       trim();
@@ -232,6 +235,8 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     });
     socket.send(text);
   };
+
+  const gone = () => fault('unavailable', 'the connection is closed: ' + state.reason, false, reason);
 
   const lost = (unknownOutcome: boolean) => fault('unavailable', 'the connection was lost', unknownOutcome, reason);
 
@@ -312,7 +317,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       if (ready) return; // the session lasts a while yet
       if (error?.retryAfter) notBefore = now() + error.retryAfter;
       const wrong = error?.code === 'unauthenticated';
-      lose(wrong ? 4401 : 1006, 'authentication failed', wrong && ++denied > 1);
+      lose(wrong ? 4401 : 1006, 'authentication failed: ' + known(error).message, wrong && ++denied > 1);
     }
   };
 
@@ -437,7 +442,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       if (options.authenticate) later('session', signIn, Math.max(expiresIn - 60_000, expiresIn / 2));
     },
     away({ away: { code, in: range } }) {
-      if (!range || stops(code)) return lose(code, reason?.message ?? 'closed by the server');
+      if (!range || stops(code)) return lose(code, reason?.message ?? (code === 4426 ? 'the server no longer takes clients as old as this one' : 'closed by the server'));
       const at = now() + spread(range[0], range[1]);
       away = { code, at, until: now() + range[1] };
       later('leave', leave, at - now());
@@ -569,7 +574,7 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     drop(1000);
     watch('removeEventListener');
     become({ name: 'closed', code, reason: text });
-    const error = fault('unavailable', 'the connection is closed: ' + text, false, reason);
+    const error = gone();
     rejectOpened(error);
     for (const call of [...queue]) call.done(error);
   };
@@ -637,6 +642,8 @@ function address(spec: KanavaSpec, base: string | undefined, opening: any): stri
   });
   const query = (spec.query ?? []).flatMap((name) =>
     [opening[name] ?? []].flat().map((value) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`));
-  const url = (base ?? location.origin).replace(/^http/, 'ws').replace(/\/$/, '') + path;
+  const root = base ?? String(globalThis.location?.origin);
+  if (!/^(http|ws)s?:\/\/[^/?#]+[^?#]*$/i.test(root)) throw new TypeError('the address of the server is http(s)://HOST, not ' + root);
+  const url = root.replace(/^http/i, 'ws').replace(/\/$/, '') + path;
   return new URL(query.length ? `${url}?${query.join('&')}` : url).href;
 }

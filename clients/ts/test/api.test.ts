@@ -43,9 +43,10 @@ describe('address', () => {
     expect(await address({ path: '/chat' }, undefined, {})).toBe('wss://page.test/chat');
   });
 
-  test('a wrong one is an error at once', () => {
-    expect(() => connect({ path: '/' }, 'nonsense', {}, {})).toThrow();
-  });
+  test.each(['nonsense', '', '/api', 'localhost:3000', 'ftp://a.test', 'http://', 'http:///api', 'http://a.test?b=1', 'ws://a.test#b', undefined])(
+    'a wrong one is an error at once: %s', (base) => {
+      expect(() => connect({ path: '/' }, base, {}, {})).toThrow('the address of the server is http(s)://HOST, not ' + base);
+    });
 
   test('so is a platform without WebSocket, unless one is passed in', () => {
     vi.stubGlobal('WebSocket', undefined);
@@ -123,6 +124,20 @@ describe('calls', () => {
     const sent = h.socket.sent.length;
     expect(await h.chat.call('', 'x', {}, { signal: abort.signal }).catch((e) => e)).toMatchObject({ code: 'canceled', unknownOutcome: false });
     expect(h.socket.sent.length).toBe(sent);
+  });
+
+  test('one that could not be sent says so, and why the client is closed', async () => {
+    await h.connect({ timeout: 1000 });
+    const unsent = h.chat.call('', 'a');
+    unsent.catch(() => {});
+    await h.clock.pass(1000);
+    await expect(unsent).rejects.toMatchObject({ code: 'deadline_exceeded', message: 'it could not be sent in time', unknownOutcome: false });
+    await h.greet({});
+    h.socket.frame({ away: { code: 4426 } });
+    await h.clock.pass(0);
+    await expect(h.chat.call('', 'a')).rejects.toMatchObject({
+      code: 'unavailable', message: 'the connection is closed: the server no longer takes clients as old as this one',
+    });
   });
 
   test('an input that is no JSON fails the call', async () => {
@@ -307,6 +322,19 @@ describe('listeners', () => {
     off();
     h.socket.frame({ on: 'room:a', data: 3 });
     expect(heard).toEqual(['a:1', 'room:a/a:1', 'room:b/b:2', 'room:a/a:3']);
+  });
+
+  test('one that is taken away while an event is told does not hear it', async () => {
+    await open();
+    const heard: string[] = [];
+    h.chat.listen('p', 'news', undefined, () => {
+      heard.push('first');
+      off();
+    });
+    const off = h.chat.listen('p', 'news', undefined, () => heard.push('second'));
+    h.socket.frame({ push: 'news', v: 1 });
+    await h.clock.pass(0);
+    expect(heard).toEqual(['first']);
   });
 
   test('one that throws is reported and keeps nothing from the others', async () => {
