@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -256,7 +257,7 @@ func dialFuzz(t *testing.T, srv *server) *kanavatest.Client {
 func FuzzHello(f *testing.F) {
 	for _, seed := range []string{
 		`{"hello":{}}`, `{"hello":{"token":"t","was":["a"],"contract":"1.ab"}}`, `{"hello":null}`, `{"hello":{"token":1}}`, `{"hello":{},"do":"x"}`,
-		`{"hello":{"was":["a",1]}}`, `{"hello":[]}`, `{"do":"echo","id":1}`, `{}`, `{"hello":{"token":null,"x":{}}}`, `nonsense`,
+		`{"hello":{"contract":"0.ab"}}`, `{"hello":{"contract":"-1.ab"}}`, `{"hello":{"contract":"x"}}`, `{"hello":{"was":["a",1]}}`, `{"hello":[]}`, `{"do":"echo","id":1}`, `{}`, `{"hello":{"token":null,"x":{}}}`, `nonsense`,
 	} {
 		f.Add(seed)
 	}
@@ -274,6 +275,11 @@ func FuzzHello(f *testing.F) {
 			}
 			c.Expect(`{"away":{"code":4400}}`)
 			c.ExpectClose(kanava.CloseBadRequest)
+			return
+		}
+		if ofOldLevel(text) { // V3
+			c.Expect(`{"away":{"code":4426}}`)
+			c.ExpectClose(kanava.CloseUpgradeRequired)
 			return
 		}
 		if got := c.Next(); !strings.HasPrefix(got, `{"open":{"id":"`+c.ID()+`",`) {
@@ -310,6 +316,18 @@ func isHello(text string) bool {
 		return !found || json.Unmarshal(v, into) == nil
 	}
 	return fits("token", new(string)) && fits("contract", new(string)) && fits("was", new([]string))
+}
+
+// ofOldLevel reports whether the contract of a hello has a level below 1, the
+// lowest that is served.
+func ofOldLevel(text string) bool {
+	members, _ := readObject(text)
+	inner, _ := readObject(string(members["hello"]))
+	var contract string
+	_ = json.Unmarshal(inner["contract"], &contract) // a string, if it is there: isHello has said so
+	level, _, _ := strings.Cut(contract, ".")
+	n, err := strconv.Atoi(level)
+	return err == nil && n < 1
 }
 
 // repeats reports whether an object, or one in it, has a member twice.
