@@ -183,7 +183,7 @@ type oracle struct {
 	draw   func(t *rapid.T) []byte
 }
 
-func newOracle[T any](t *testing.T, draw func(t *rapid.T) T) oracle {
+func newOracle[T any](t testing.TB, draw func(t *rapid.T) T) oracle {
 	t.Helper()
 	m := model[T](t, typemodel.Input)
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(m.Schema()))
@@ -321,8 +321,13 @@ func from[T any](g *rapid.Generator[T]) func(*rapid.T) T {
 	return func(t *rapid.T) T { return g.Draw(t, "value") }
 }
 
+// fatal is what a property and a fuzz target have in common.
+type fatal interface {
+	Fatalf(format string, args ...any)
+}
+
 // compare demands that both judge raw, whose tree is doc, alike.
-func (o oracle) compare(t *rapid.T, doc *tree, raw []byte) {
+func (o oracle) compare(t fatal, doc *tree, raw []byte) {
 	const depth = 64
 	if _, err := jsonscan.Scan(raw, nil, nil, jsonscan.Limits{Depth: depth}); err != nil {
 		t.Fatalf("%s: %v", raw, err)
