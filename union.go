@@ -24,8 +24,9 @@ type Union struct{}
 // It is for the whole process and belongs beside the types. It panics if the
 // declaration is wrong or T is declared already.
 func OneOf[T any](property string, variants map[string]T) Union {
-	if err := typemodel.RegisterUnion(property, variants); err != nil {
-		panic(fmt.Sprintf("kanava: OneOf at %s: %v", callerPlace(0), err))
+	at := callerPlace(0)
+	if err := typemodel.RegisterUnion(at.String(), property, variants); err != nil {
+		panic(fmt.Sprintf("kanava: OneOf at %s: %v", at, err))
 	}
 	return Union{}
 }

@@ -193,6 +193,7 @@ func TestWrongWiring(t *testing.T) {
 		{"bad origin", func(*server) { kanava.NewServer(kanava.Options[account]{Origins: []string{"example.com"}}) }, []string{"https://app.example.com"}},
 		{"bad enum", func(*server) { kanava.Enum[Role]() }, []string{"Enum at wiring_test.go:", "Role: there are no values"}},
 		{"enum declared twice", func(*server) { kanava.Enum(RoleAdmin) }, []string{"Enum at wiring_test.go:", "Role: the type is already declared at example_enum_test.go:"}},
+		{"union declared twice", func(*server) { kanava.OneOf("kind", map[string]Shape{"square": Square{}}) }, []string{"OneOf at wiring_test.go:", "Shape: the union is already declared at example_union_test.go:"}},
 		{"bad union", func(*server) { kanava.OneOf("type", map[string]any{"a": 1}) }, []string{"OneOf at wiring_test.go:"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

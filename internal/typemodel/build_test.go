@@ -384,22 +384,22 @@ func TestRegisterUnionRefuses(t *testing.T) {
 		why, want string
 		err       error
 	}{
-		{"no interface", "int: a union is an interface", typemodel.RegisterUnion("type", map[string]int{"a": 1})},
-		{"no method", "interface {}: every type implements", typemodel.RegisterUnion("type", map[string]any{"a": used{}})},
-		{"no variants", "u1: there are no variants", typemodel.RegisterUnion("type", map[string]u1{})},
-		{"no property", "u1: the property \"\"", typemodel.RegisterUnion("", map[string]u1{"a": v1{}})},
-		{"no tag", "u1: a tag is empty", typemodel.RegisterUnion("type", map[string]u1{"": v1{}})},
-		{"nil", "u1(a): the variant is nil", typemodel.RegisterUnion("type", map[string]u1{"a": nil})},
-		{"one struct twice", "u1: typemodel_test.v1 is the variant of both", typemodel.RegisterUnion("type", map[string]u1{"a": v1{}, "b": &v1{}})},
-		{"no struct", "u1(a): typemodel_test.v2 is no struct", typemodel.RegisterUnion("type", map[string]u1{"a": v2(0)})},
-		{"own member of that name", "u1(a).Kind: the member \"kind\"", typemodel.RegisterUnion("kind", map[string]u1{"a": v3{}})},
-		{"encodes itself", "u1(a): typemodel_test.v4 encodes itself", typemodel.RegisterUnion("type", map[string]u1{"a": v4{}})},
+		{"no interface", "int: a union is an interface", typemodel.RegisterUnion("x", "type", map[string]int{"a": 1})},
+		{"no method", "interface {}: every type implements", typemodel.RegisterUnion("x", "type", map[string]any{"a": used{}})},
+		{"no variants", "u1: there are no variants", typemodel.RegisterUnion("x", "type", map[string]u1{})},
+		{"no property", "u1: the property \"\"", typemodel.RegisterUnion("x", "", map[string]u1{"a": v1{}})},
+		{"no tag", "u1: a tag is empty", typemodel.RegisterUnion("x", "type", map[string]u1{"": v1{}})},
+		{"nil", "u1(a): the variant is nil", typemodel.RegisterUnion("x", "type", map[string]u1{"a": nil})},
+		{"one struct twice", "u1: typemodel_test.v1 is the variant of both", typemodel.RegisterUnion("x", "type", map[string]u1{"a": v1{}, "b": &v1{}})},
+		{"no struct", "u1(a): typemodel_test.v2 is no struct", typemodel.RegisterUnion("x", "type", map[string]u1{"a": v2(0)})},
+		{"own member of that name", "u1(a).Kind: the member \"kind\"", typemodel.RegisterUnion("x", "kind", map[string]u1{"a": v3{}})},
+		{"encodes itself", "u1(a): typemodel_test.v4 encodes itself", typemodel.RegisterUnion("x", "type", map[string]u1{"a": v4{}})},
 		{"already in use", "u1: typemodel_test.v5 is already in use", func() error {
 			model[v5](t, typemodel.Output)
-			return typemodel.RegisterUnion("type", map[string]u1{"a": v5{}})
+			return typemodel.RegisterUnion("x", "type", map[string]u1{"a": v5{}})
 		}()},
-		{"registered twice", "status: the union is registered twice", typemodel.RegisterUnion("type", map[string]status{"idle": idle{}})},
-		{"another discriminator", "status2: typemodel_test.idle is already the variant", typemodel.RegisterUnion("type", map[string]status2{"idling": idle{}})},
+		{"registered twice", "status: the union is already declared at status.go:1", typemodel.RegisterUnion("status.go:1", "type", map[string]status{"idle": idle{}})},
+		{"another discriminator", `status2: typemodel_test.idle is already the variant type="idle" of typemodel_test.status, declared at status.go:1`, typemodel.RegisterUnion("x", "type", map[string]status2{"idling": idle{}})},
 	} {
 		if tc.err == nil || !strings.HasPrefix(tc.err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %s", tc.why, tc.err, tc.want)

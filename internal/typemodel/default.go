@@ -3,6 +3,7 @@ package typemodel
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 
 	"github.com/kanava-go/kanava/internal/jsonscan"
 )
@@ -20,14 +21,25 @@ type filling struct {
 	tag   jsonscan.Member
 }
 
+// mostFilled returns how many bytes defaults may add to a text of n bytes: a
+// short one may stand for much more than itself, but not many times over.
+func mostFilled(n int) int { return 64<<10 + 4*n }
+
 // fill records the members of o that have defaults and have not been seen. The
 // walker stands behind the object.
 func (w *walker) fill(o *object, seen []uint64, empty bool) {
+	most := mostFilled(len(w.data))
 	for i := range o.fields {
-		if f := &o.fields[i]; f.hasDefault && seen[i/64]>>(i%64)&1 == 0 {
-			w.fillings = append(w.fillings, filling{at: w.pos - 1, field: f, first: empty})
-			empty = false
+		f := &o.fields[i]
+		if !f.hasDefault || seen[i/64]>>(i%64)&1 != 0 || w.fillBytes > most {
+			continue
 		}
+		if w.fillBytes += len(f.filling) + len(","); w.fillBytes > most {
+			w.fault(w.pos, "leaves too much to defaults: here they may add "+strconv.Itoa(most)+" bytes to what was sent")
+			return
+		}
+		w.fillings = append(w.fillings, filling{at: w.pos - 1, field: f, first: empty})
+		empty = false
 	}
 }
 

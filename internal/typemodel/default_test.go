@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,7 +30,7 @@ type userTarget struct {
 func (roomTarget) target()  {}
 func (*userTarget) target() {}
 
-var _ = registered(typemodel.RegisterUnion("type", map[string]target{"room": roomTarget{}, "user": &userTarget{}}))
+var _ = registered(typemodel.RegisterUnion("x", "type", map[string]target{"room": roomTarget{}, "user": &userTarget{}}))
 
 type extras struct {
 	Colour string `json:"colour,omitempty" default:"red" enum:"red,blue"`
@@ -146,5 +149,36 @@ func TestDefaultsComeBeforeValidate(t *testing.T) {
 	_, faults, _ := decode[[]style](t, `[{"size":1},{"x":1},{}]`)
 	if diff := cmp.Diff([]typemodel.Fault{{Pointer: "/0/size", Message: "must be a multiple of 5"}, {Pointer: "/1/x", Message: `unknown member "x"`}}, faults); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestDefaultsAreBounded proves that a text cannot make a message many times as
+// long as itself, and that it may be longer where it is short.
+func TestDefaultsAreBounded(t *testing.T) {
+	const filled = len(`"colour":"red","by":"nobody","size":10,"ratio":0.5,`)
+	list := func(n int) string { return `[{}` + strings.Repeat(`,{}`, n-1) + `]` }
+	most := 1
+	for n := 1; n*filled <= 64<<10+4*len(list(n)); n++ {
+		most = n
+	}
+	got, faults, err := decode[[]style](t, list(most))
+	if faults != nil || err != nil || len(got) != most || got[most-1].By != "nobody" {
+		t.Errorf("%d objects became %d: faults %v, error %v", most, len(got), faults, err)
+	}
+	_, faults, err = decode[[]style](t, list(most+1))
+	want := []typemodel.Fault{{
+		Pointer: "/" + strconv.Itoa(most),
+		Message: "leaves too much to defaults: here they may add " + strconv.Itoa(64<<10+4*len(list(most+1))) + " bytes to what was sent",
+	}}
+	if diff := cmp.Diff(want, faults); diff != "" || err != nil {
+		t.Errorf("error %v\n%s", err, diff)
+	}
+	var before, after runtime.MemStats
+	data := []byte(list(100_000))
+	runtime.ReadMemStats(&before)
+	faults, err = model[[]style](t, typemodel.Input).Decode(t.Context(), data, new([]style))
+	runtime.ReadMemStats(&after)
+	if used := int(after.TotalAlloc - before.TotalAlloc); used > 200*len(data) || len(faults) != 1 || err != nil {
+		t.Errorf("%d bytes for %d: faults %v, error %v", used, len(data), faults, err)
 	}
 }

@@ -39,7 +39,7 @@ type started struct {
 func (started) example() {}
 
 func ExampleRegisterUnion() {
-	if err := typemodel.RegisterUnion("type", map[string]example{"started": started{}}); err != nil {
+	if err := typemodel.RegisterUnion("x", "type", map[string]example{"started": started{}}); err != nil {
 		panic(err)
 	}
 	m, err := typemodel.Of(reflect.TypeFor[example](), typemodel.Output)

@@ -44,11 +44,11 @@ func (idle) status()       {}
 // activity shares a variant with status, and the discriminator with it.
 type activity interface{ status() }
 
-var _ = registered(typemodel.RegisterUnion("type", map[string]status{
+var _ = registered(typemodel.RegisterUnion("status.go:1", "type", map[string]status{
 	"processing": processing{}, "complete": &complete{}, "idle": idle{},
 }))
 
-var _ = registered(typemodel.RegisterUnion("type", map[string]activity{"processing": processing{}}))
+var _ = registered(typemodel.RegisterUnion("x", "type", map[string]activity{"processing": processing{}}))
 
 func registered(err error) bool {
 	if err != nil {
@@ -205,4 +205,4 @@ func (b *BaseA) Validate(ctx context.Context) error     { return called(ctx, "Ba
 func (b BaseB) Validate(ctx context.Context) error      { return called(ctx, "BaseB", b.B) }
 func (circle) shape()                                   {}
 
-var _ = registered(typemodel.RegisterUnion("kind", map[string]shape{"circle": circle{}}))
+var _ = registered(typemodel.RegisterUnion("x", "kind", map[string]shape{"circle": circle{}}))

@@ -35,7 +35,7 @@ type fuzzBranch struct {
 func (fuzzLeaf) fuzzUnion()    {}
 func (*fuzzBranch) fuzzUnion() {}
 
-var _ = registered(typemodel.RegisterUnion("kind", map[string]fuzzUnion{"leaf": fuzzLeaf{}, "branch": &fuzzBranch{}}))
+var _ = registered(typemodel.RegisterUnion("x", "kind", map[string]fuzzUnion{"leaf": fuzzLeaf{}, "branch": &fuzzBranch{}}))
 
 type FuzzBase struct {
 	A uint8 `json:"a,omitzero"`

@@ -23,6 +23,7 @@ type union struct {
 	byType   map[reflect.Type]*variant
 	message  string // lists the tags
 	quoted   string // the property as it stands in JSON
+	place    string // where it was declared
 
 	marshalers   *json.Marshalers
 	unmarshalers *json.Unmarshalers
@@ -61,14 +62,15 @@ var registry = struct {
 // any, which hides the type, it may be missing.
 //
 // A struct may be in several unions if property and tag are the same. T needs a
-// method, so that not every type implements it. RegisterUnion must be called
-// before the first model that contains T or one of the structs.
-func RegisterUnion[T any](property string, variants map[string]T) error {
+// method, so that not every type implements it. Place is where the caller
+// declares it, for errors. RegisterUnion must be called before the first model
+// that contains T or one of the structs.
+func RegisterUnion[T any](place, property string, variants map[string]T) error {
 	iface := reflect.TypeFor[T]()
 	if err := within(rootName(iface), checkUnion(iface, property, len(variants))); err != nil {
 		return err
 	}
-	u := &union{iface: iface, property: property, quoted: `"` + property + `"`}
+	u := &union{iface: iface, property: property, quoted: `"` + property + `"`, place: place}
 	u.byTag, u.byType = map[string]int{}, map[reflect.Type]*variant{}
 	forms := map[string]bool{} // whether values of the tag are pointers
 	var quoted []string
@@ -155,8 +157,8 @@ func newVariant(property, tag string, t reflect.Type) (v *variant, isPtr bool, e
 func (u *union) register() error {
 	registry.Lock()
 	defer registry.Unlock()
-	if registry.unions[u.iface] != nil {
-		return errors.New("the union is registered twice")
+	if old := registry.unions[u.iface]; old != nil {
+		return fmt.Errorf("the union is already declared at %s", old.place)
 	}
 	tags := map[reflect.Type]string{}
 	for _, v := range u.variants {
@@ -166,7 +168,7 @@ func (u *union) register() error {
 		tags[v.typ] = v.tag
 		switch old := registry.variants[v.typ]; {
 		case old != nil && (old.property != v.property || old.tag != v.tag):
-			return fmt.Errorf("%s is already the variant %s=%q of %s; a struct has one discriminator", typeName(v.typ), old.property, old.tag, typeName(old.unions[0].iface))
+			return fmt.Errorf("%s is already the variant %s=%q of %s, declared at %s; a struct has one discriminator", typeName(v.typ), old.property, old.tag, typeName(old.unions[0].iface), old.unions[0].place)
 		case old == nil && registry.modelled[v.typ]:
 			return fmt.Errorf("%s is already in use without a discriminator; register unions before anything else, best in a package variable", typeName(v.typ))
 		}

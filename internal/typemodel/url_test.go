@@ -31,7 +31,7 @@ type page struct {
 
 func (page) place() {}
 
-var _ = registered(typemodel.RegisterUnion("type", map[string]place{"page": page{}}))
+var _ = registered(typemodel.RegisterUnion("x", "type", map[string]place{"page": page{}}))
 
 func mustURL(text string) url.URL {
 	u, err := url.Parse(text)

@@ -18,9 +18,10 @@ type walker struct {
 	full       bool // no more faults are wanted: everybody returns
 	hints      int  // names suggested so far
 
-	fillings []filling // in the order of the text
-	starts   []int     // of the objects and arrays in the text, once a union needs it
-	ends     []int     // behind them
+	fillings  []filling // in the order of the text
+	fillBytes int       // of defaults
+	starts    []int     // of the objects and arrays in the text, once a union needs it
+	ends      []int     // behind them
 
 	text []byte // scratch for decoded strings
 	keys []int  // of the maps that are open: start and end of each name
@@ -55,7 +56,7 @@ func (w *walker) end() {
 	w.data = nil
 	w.path, w.keys = w.path[:0], w.keys[:0]
 	w.starts, w.ends = w.starts[:0], w.ends[:0]
-	w.faultBytes, w.full, w.hints = 0, false, 0
+	w.faultBytes, w.full, w.hints, w.fillBytes = 0, false, 0, 0
 	clear(w.faults)
 	w.faults = w.faults[:0]
 	clear(w.fillings)
