@@ -9,18 +9,24 @@ func isHostname(s string) bool {
 	if len(s) > longest {
 		return false
 	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > longestLabel || label[0] == '-' || label[len(label)-1] == '-' {
+	label := 0 // where it begins
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isAlpha(c), isDigit(c), c == '-' && i > label:
+		case c == '.' && isLabelEnd(s, label, i):
+			label = i + 1
+		default:
 			return false
 		}
-		for i := range len(label) {
-			if c := label[i]; !isAlpha(c) && !isDigit(c) && c != '-' {
-				return false
-			}
+		if i-label >= longestLabel {
+			return false
 		}
 	}
-	return true
+	return isLabelEnd(s, label, len(s))
 }
+
+// isLabelEnd reports whether the label that begins at start may end before i.
+func isLabelEnd(s string, start, i int) bool { return i > start && s[i-1] != '-' }
 
 // isEmail takes a mailbox as it stands in a message's envelope: a local part of
 // words and dots, or in quotes, and a host name or an address in brackets.
@@ -43,17 +49,17 @@ func isEmail(s string) bool {
 	if local[0] == '"' {
 		return isQuotedLocal(local)
 	}
-	for word := range strings.SplitSeq(local, ".") {
-		if word == "" {
+	word := 0 // where it begins
+	for i := range len(local) {
+		switch c := local[i]; {
+		case isAlpha(c), isDigit(c):
+		case c == '.' && i > word:
+			word = i + 1
+		case strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0:
 			return false
 		}
-		for i := range len(word) {
-			if c := word[i]; !isAlpha(c) && !isDigit(c) && strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 {
-				return false
-			}
-		}
 	}
-	return true
+	return word < len(local)
 }
 
 // isQuotedLocal takes printable ASCII in quotes, where a backslash escapes the
