@@ -181,6 +181,10 @@ func (s *scanner) text() (Kind, bool) {
 				return 0, false
 			}
 			continue
+		case '"':
+			if !s.str() {
+				return 0, false
+			}
 		default:
 			if !s.scalar(c) {
 				return 0, false
@@ -224,11 +228,9 @@ func (s *scanner) text() (Kind, bool) {
 	}
 }
 
-// scalar reads a string, number or literal that begins with c.
+// scalar reads a number or literal that begins with c.
 func (s *scanner) scalar(c byte) bool {
 	switch c {
-	case '"':
-		return s.str()
 	case 't':
 		return s.literal("true")
 	case 'f':

@@ -22,7 +22,7 @@ func (n *node) direct() map[reflect.Type][]byte {
 		if len(o.fields) == 0 || o.fields[0].node.shape != shapeTag || !o.isPlain(map[*object]bool{}) {
 			continue
 		}
-		prefix := []byte("{" + o.fields[0].quoted + ":")
+		prefix := []byte("{" + o.fields[0].quoted)
 		found[o.typ] = append(prefix, o.fields[0].node.quotedTag()...)
 	}
 	return found

@@ -86,7 +86,7 @@ type field struct {
 	jsonField
 	node     *node
 	required bool
-	quoted   string // the name as JSON, "" if it needs escapes
+	quoted   string // the name as JSON with a colon, "" if it needs escapes
 	doc      string
 
 	deprecated  bool
@@ -109,7 +109,9 @@ func (o *object) finish() {
 			o.required[i/64] |= 1 << (i % 64)
 		}
 		o.defaults = o.defaults || f.hasDefault
-		f.quoted = plainName(f.name)
+		if f.quoted = plainName(f.name); f.quoted != "" {
+			f.quoted += ":"
+		}
 	}
 }
 

@@ -21,9 +21,8 @@ func (w *walker) object(o *object) {
 		next := 0
 		for {
 			start := w.pos
-			i := w.field(o, next)
-			w.path[depth].nameStart, w.path[depth].nameEnd = start, w.pos
-			w.colon()
+			i, end := w.field(o, next)
+			w.path[depth].nameStart, w.path[depth].nameEnd = start, end
 			switch {
 			case i < 0:
 				w.unknown(o, depth, start)
@@ -53,24 +52,28 @@ func (w *walker) object(o *object) {
 	}
 }
 
-// field returns the index of the field whose name is at pos, or -1, and moves
-// behind the name. It tries next first: members mostly come in order.
-func (w *walker) field(o *object, next int) int {
+// field returns the index of the field whose name is at pos, or -1, and where
+// the name ends, and moves to the value. It tries next first: members mostly come
+// in order.
+func (w *walker) field(o *object, next int) (i, end int) {
 	if next < len(o.fields) {
 		q := o.fields[next].quoted
 		if q != "" && len(w.data)-w.pos > len(q) && string(w.data[w.pos:w.pos+len(q)]) == q {
 			w.pos += len(q)
-			return next
+			end = w.pos - len(":")
+			w.space()
+			return next, end
 		}
 	}
 	start := w.pos
 	end, escaped := jsonscan.StringEnd(w.data, start)
 	w.pos = end
+	w.colon()
 	i, ok := o.byName[string(w.inner(start, end, escaped))]
 	if !ok {
-		return -1
+		return -1, end
 	}
-	return i
+	return i, end
 }
 
 // inner returns the text of the string in data[start:end]. It is valid until

@@ -162,7 +162,7 @@ func (w *walker) checkFloat(n *node, start int, text []byte) {
 	if len(n.checks.float) == 0 && len(n.checks.exact) == 0 && len(text) <= short && !hasExponent(text) {
 		return
 	}
-	v, err := strconv.ParseFloat(string(text), n.typ.Bits())
+	v, err := nearestFloat(text, n.typ.Bits())
 	if err != nil {
 		w.fault(start, "must be a number that fits "+strconv.Itoa(n.typ.Bits())+" bits")
 		return
@@ -177,6 +177,28 @@ func (w *walker) checkFloat(n *node, start int, text []byte) {
 			w.fault(start, message)
 		}
 	}
+}
+
+// nearestFloat is strconv.ParseFloat for numbers as JSON writes them, in a
+// fraction of the time for those with few digits.
+func nearestFloat(text []byte, bits int) (float64, error) {
+	const most = 16 // bytes: up to 15 digits with a point; they and the power of ten are exact as a float64
+	digits, scale, power := uint64(0), uint64(1), uint64(1)
+	short := bits == 64 && len(text) <= most
+	for i := 0; short && i < len(text); i++ {
+		switch c := text[i]; {
+		case c-'0' <= 9:
+			digits, scale = digits*10+uint64(c-'0'), scale*power
+		case c == '.':
+			power = 10
+		default: // a sign or an exponent
+			short = false
+		}
+	}
+	if !short {
+		return strconv.ParseFloat(string(text), bits)
+	}
+	return float64(digits) / float64(scale), nil
 }
 
 // boolean checks the boolean at pos.
