@@ -3,18 +3,22 @@
 package main
 
 import (
-	"math"
+	"slices"
 	"testing"
 )
 
-// A decode with every check may cost 1.6 times as much as one that checks
-// nothing, at 1 KB.
+// At 1 KB a decode with every check may cost 1.6 times as much as one that
+// checks nothing. The whole path of a message, with the scan that comes before,
+// takes a little less than that where it was measured; the bar for it leaves room
+// for other processors.
 //
-// Both run by turns and the quickest batch of each counts, see quickest. The
-// measurement goes on until the bar is met, or for a hundred times as long as
-// that takes at best. The race detector would measure itself.
+// Each try lets the three run by turns and takes the quickest batch of each, see
+// quickest. A machine that is busy can spoil a try in either direction: the
+// ratio is too low if the bare decode was never left alone. So all tries run,
+// and the median counts. The race detector would measure itself.
 func TestChecksCostLittle(t *testing.T) {
-	const bar, rounds, most = 1.6, 1000, 100
+	const tries, rounds = 15, 500
+	bars := []float64{1, 1.6, 1.7} // bare, decode, whole path
 	list, err := contenders[Order]()
 	if err != nil {
 		t.Fatal(err)
@@ -23,18 +27,23 @@ func TestChecksCostLittle(t *testing.T) {
 	if len(raw) < 900 || len(raw) > 1200 {
 		t.Fatalf("the message has %d bytes", len(raw))
 	}
-	best := []float64{math.Inf(1), math.Inf(1)}
-	ratio := math.Inf(1)
-	for n := 0; n < most && ratio > bar; n++ {
-		took, err := quickest(list[:2], raw, rounds)
+	list = list[:len(bars)]
+	ratios := make([][]float64, len(list))
+	for range tries {
+		took, err := quickest(list, raw, rounds)
 		if err != nil {
 			t.Fatal(err)
 		}
-		best[0], best[1] = min(best[0], took[0]), min(best[1], took[1])
-		ratio = best[1] / best[0]
+		for i := range list {
+			ratios[i] = append(ratios[i], took[i]/took[0])
+		}
 	}
-	t.Logf("%s: %.0f ns, %s: %.0f ns, ratio %.2f", list[0].name, best[0], list[1].name, best[1], ratio)
-	if ratio > bar {
-		t.Errorf("%.2f times a bare decode, the bar is %.1f", ratio, bar)
+	for i, r := range ratios[1:] {
+		slices.Sort(r)
+		name, bar, median := list[i+1].name, bars[i+1], r[tries/2]
+		t.Logf("%s: %.2f times the bare decode, of %d tries from %.2f to %.2f", name, median, tries, r[0], r[tries-1])
+		if median > bar {
+			t.Errorf("%s: %.2f times the bare decode, the bar is %.1f", name, median, bar)
+		}
 	}
 }
