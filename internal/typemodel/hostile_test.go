@@ -17,8 +17,8 @@ import (
 // What one message may cost beyond a decode that checks nothing. The bounds are
 // far above what is measured, and far below what grows with the square.
 const (
-	hostileTime   = 5 * time.Second
-	hostileMemory = 256 << 20
+	hostileTime   = slowdown * 5 * time.Second
+	hostileMemory = slowdown * 256 << 20
 )
 
 type nested struct {
