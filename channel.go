@@ -86,8 +86,9 @@ func (ch *Channel[Open, Session]) ClearSession(ctx context.Context) error {
 }
 
 // SendBinary sends p as one binary frame. It does not wait: if the client's
-// queue has no room the connection is closed with [CloseSlowConsumer]. It
-// takes p: the caller must not change it.
+// queue has no room the connection is closed with [CloseSlowConsumer]. The
+// error is CodeTooLarge for more than Limits.Reply. It takes p: the caller must
+// not change it.
 func (ch *Channel[Open, Session]) SendBinary(ctx context.Context, p []byte) error {
 	return ch.c.push(ctx, "", p, nil)
 }

@@ -57,7 +57,8 @@ func NewClientFunc[In, Out any](name string) *ClientFunc[In, Out] {
 // ends, but for no more than 30 s; a client that says that it needs longer has
 // 10 minutes. An error of the client is an *Error with its code and text. Other
 // errors are CodeUnimplemented where the client's wire form has no such calls,
-// CodeResourceExhausted if 32 calls of the client are unanswered,
+// CodeResourceExhausted if 32 calls of the client are unanswered, CodeTooLarge
+// for an input over Limits.Reply,
 // CodeDeadlineExceeded if no answer came in time, CodeInvalidArgument for an
 // answer that breaks the rules of Out, CodeAborted if the user changes
 // meanwhile, and ErrClosed if the connection has ended.
@@ -142,7 +143,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	if err != nil {
 		return nil, err
 	}
-	if err := c.queue(outItem{frame: Frame{Data: frame}}); err != nil {
+	if err := c.queueOne(Frame{Data: frame}); err != nil {
 		return nil, err
 	}
 	timer := time.NewTimer(limit)

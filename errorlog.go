@@ -26,7 +26,7 @@ func (x *call) toError(err error) (e *Error) {
 	switch {
 	case errors.As(err, &e) && e != nil:
 		level := slog.LevelDebug
-		if kind == KindDisconnect || e.Code == CodeInternal {
+		if kind == KindDisconnect || e.Code == CodeInternal || errors.Is(err, errOverReply) {
 			level = slog.LevelError
 		}
 		log.Log(context.Background(), level, "function returned an error", x.attrs("error", err)...)

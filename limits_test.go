@@ -73,6 +73,10 @@ var limitsTests = []struct {
 		c.Resume()
 		return c.frameOrClose()
 	}, [2]string{strings.Repeat("x", 900), "closed 4409"}},
+	{"a smaller reply", kanava.Limits{Reply: 40}, func(c *limited) string {
+		c.SendText(`{"action":"long","message":"` + strings.Repeat("x", 30) + `"}`)
+		return c.code()
+	}, [2]string{"", "too_large"}},
 	{"a slower rate", kanava.Limits{Rate: kanava.Rate{PerSecond: 1, Burst: 1}}, func(c *limited) string {
 		c.SendText(`{"action":"count","message":"x"}`)
 		c.Next()
@@ -140,6 +144,7 @@ func TestLimitsOfAChannelBesideTheServers(t *testing.T) {
 						) (int, error) {
 							return len(in.Message), nil
 						}, open),
+						kanava.On("long", func(_ context.Context, _ *line, in text) (text, error) { return in, nil }, open),
 						kanava.OnDo("tree", func(context.Context, *line, struct {
 							T jsontext.Value `json:"t"`
 						},

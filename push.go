@@ -29,10 +29,10 @@ func NewPush[T any](name string) *Push[T] {
 }
 
 // Send sends v to one client, as JSON, or as a binary frame if it is a []byte,
-// which Send then takes: the caller must not change it. It does not wait: if the client's queue has no
-// room the connection is closed with [CloseSlowConsumer]. It returns
-// [ErrClosed] if the connection has ended; nil does not say that the client
-// has got it.
+// which Send then takes: the caller must not change it. It does not wait: if the
+// client's queue has no room the connection is closed with [CloseSlowConsumer].
+// It returns [ErrClosed] if the connection has ended, and CodeTooLarge for more
+// than Limits.Reply; nil does not say that the client has got it.
 func (p *Push[T]) Send(ctx context.Context, to Conn, v T) error {
 	return to.conn().push(ctx, p.name, v, p.model)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -77,13 +78,16 @@ func (x *call) sendResult(out any) (err error) {
 			return x.sendDropped()
 		}
 		if b, ok := out.([]byte); ok && a.kind == KindBinary {
-			return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
+			return c.queueOne(Frame{Data: b, Binary: true})
 		}
 		if buf, err = x.encodeResult(out); err != nil {
 			return err
 		}
 	}
 	it := outItem{frame: Frame{Data: buf}}
+	if err := c.fits(it.frame); err != nil {
+		return err
+	}
 	if a.kind == KindConnect {
 		c.out.release(&it, true)
 		return nil
@@ -191,6 +195,25 @@ func (c *conn) outgoing(ctx context.Context, p Payload) (value any, ok bool, err
 	return seen.Value, seen.passed && err == nil, err
 }
 
+// errOverReply is why fits says no: for the log.
+var errOverReply = errors.New("over Limits.Reply")
+
+// fits returns an error for a frame of this connection alone that is too large.
+func (c *conn) fits(f Frame) error {
+	if limit := c.def.limits.Reply; len(f.Data) > limit {
+		return Errorf(CodeTooLarge, "the message to the client has %d bytes; the limit is %d", len(f.Data), limit).Because(errOverReply)
+	}
+	return nil
+}
+
+// queueOne is queue for a frame that the program has made.
+func (c *conn) queueOne(f Frame) error {
+	if err := c.fits(f); err != nil {
+		return err
+	}
+	return c.queue(outItem{frame: f})
+}
+
 // queue adds a frame to the outbox; a full one ends the connection.
 func (c *conn) queue(it outItem) error {
 	return c.queued(c.out.add(it, c.queueLimit()))
@@ -237,13 +260,13 @@ func (c *conn) push(ctx context.Context, name string, v any, m *typemodel.Model)
 		return err
 	}
 	if b, ok := v.([]byte); ok {
-		return c.queue(outItem{frame: Frame{Data: b, Binary: true}})
+		return c.queueOne(Frame{Data: b, Binary: true})
 	}
 	buf, err := c.encodePush(name, t, m, v)
 	if err != nil {
 		return err
 	}
-	return c.queue(outItem{frame: Frame{Data: buf}})
+	return c.queueOne(Frame{Data: buf})
 }
 
 // sendItem sends one value of a stream as soon as there is room.
@@ -270,8 +293,12 @@ func (x *call) sendItem(ctx context.Context, v any) error {
 	if err != nil {
 		return err
 	}
+	it := outItem{frame: Frame{Data: buf}}
+	if err := c.fits(it.frame); err != nil {
+		return err
+	}
 	// Half of the queue is left to replies and events.
-	return c.out.addWhenRoom(ctx, outItem{frame: Frame{Data: buf}}, c.queueLimit()/2, x.stream)
+	return c.out.addWhenRoom(ctx, it, c.queueLimit()/2, x.stream)
 }
 
 func (c *conn) sendError(route form.Route, e *Error) {

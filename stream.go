@@ -20,8 +20,9 @@ func NewStream[Out any](send func(ctx context.Context, out Out) error) *Stream[O
 // Send sends one value to the client that called. It waits while the client's
 // queue has no room. It returns the error of ctx or of the call's context once
 // one of them has ended, for instance because the client has canceled the call,
-// and [ErrClosed] when the connection has ended or the function has returned. The value is encoded
-// before Send returns. Safe for concurrent use.
+// [ErrClosed] when the connection has ended or the function has returned, and
+// CodeTooLarge, with which the stream can go on, for more than Limits.Reply. The
+// value is encoded before Send returns. Safe for concurrent use.
 func (s *Stream[Out]) Send(ctx context.Context, out Out) error { return s.send(ctx, out) }
 
 // streamEnd is the other end of a Stream: the running call.

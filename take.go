@@ -82,7 +82,8 @@ func (c *conn) eventFrame(ev *event, value any) (Frame, error) {
 	if err := own.encode(value, nil); err != nil {
 		return Frame{}, err
 	}
-	return own.frame(c.form), nil
+	f := own.frame(c.form)
+	return f, c.fits(f)
 }
 
 // sameValue reports whether middleware left the value alone. It may say no

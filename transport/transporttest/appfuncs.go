@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -83,11 +84,16 @@ func (a *app) inputs() routes {
 
 func same[T any](_ context.Context, _ *channel, in T) (T, error) { return in, nil }
 
-// unwritable is a result that cannot be written.
-type unwritable struct{}
+// unwritable is a result that cannot be written, or one that is too long.
+type unwritable struct{ length int }
 
 // MarshalJSON implements json.Marshaler.
-func (unwritable) MarshalJSON() ([]byte, error) { return nil, errors.New(hidden) }
+func (u unwritable) MarshalJSON() ([]byte, error) {
+	if u.length == 0 {
+		return nil, errors.New(hidden)
+	}
+	return []byte(`"` + strings.Repeat("x", u.length) + `"`), nil
+}
 
 // errors are functions that fail.
 func (a *app) errors() routes {
@@ -106,6 +112,8 @@ func (a *app) errors() routes {
 				panic(hidden)
 			case "error":
 				return unwritable{}, errors.New(hidden)
+			case "long":
+				return unwritable{length: 1 << 20}, nil
 			}
 			return unwritable{}, nil
 		}),

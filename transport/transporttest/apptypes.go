@@ -164,7 +164,7 @@ type (
 		RetryAfter int      `json:"retryAfter,omitzero"`
 	}
 	crash struct {
-		How string `json:"how" enum:"error,panic,encode"`
+		How string `json:"how" enum:"error,panic,encode,long"`
 	}
 	goodbyeInput struct {
 		Code   int    `json:"code" minimum:"4000" maximum:"4399"`
