@@ -453,29 +453,31 @@ func TestD3_SubAndUnsubTakeTurns(t *testing.T) {
 	}
 }
 
-// A cancel ends a stream whose client reads all that it sends.
+// A cancel ends a stream whose client reads all that it sends: Send says so,
+// whatever context it is given, and sends no more.
 func TestP15_ACancelEndsAStreamThatHasRoom(t *testing.T) {
+	sent := make(chan error, 3)
 	srv := serve(t, kanava.Options[account]{}, wiring{Public: true, Messages: by(
-		kanava.OnStream("endless", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error {
-			for i := 0; ; i++ {
-				if err := out.Send(ctx, i); err != nil {
-					return err
-				}
-			}
+		kanava.OnStream("late", func(ctx context.Context, _ *line, _ kanava.None, out *kanava.Stream[int]) error {
+			ended, end := context.WithCancel(ctx)
+			end()
+			sent <- out.Send(ended, 1)
+			sent <- out.Send(ctx, 2)
+			<-ctx.Done()
+			sent <- out.Send(context.WithoutCancel(ctx), 3)
+			return ctx.Err()
 		}),
 	)})
 	c := openV1(t, srv)
-	c.SendText(`{"do":"endless","id":1}`)
-	c.Expect(`{"re":1,"item":0}`)
+	c.SendText(`{"do":"late","id":1}`)
+	c.Expect(`{"re":1,"item":2}`)
 	c.SendText(`{"cancel":1}`)
-	for {
-		if got := c.Next(); !strings.HasPrefix(got, `{"re":1,"item":`) {
-			if got != `{"re":1,"err":{"code":"canceled","message":"canceled"}}` {
-				t.Fatal(got)
-			}
-			return
+	for _, want := range []error{context.Canceled, nil, context.Canceled} {
+		if got := receive(t, sent); !errors.Is(got, want) {
+			t.Errorf("Send returned %v, want %v", got, want)
 		}
 	}
+	c.Expect(`{"re":1,"err":{"code":"canceled","message":"canceled"}}`)
 }
 
 // While many publish and others come and go, each client sees the positions of
