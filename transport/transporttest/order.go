@@ -25,7 +25,9 @@ type padded struct {
 
 func testOrder(t *testing.T, tr Transport) {
 	const messages = 1000
-	_, d := serveLab(t, tr, quiet(), kanava.Wiring[none, none]{
+	opts := quiet()
+	opts.Limits.Rate = kanava.Unlimited // a fast machine sends them at once, and a hello before them
+	_, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
 		OnMessage: kanava.Func(func(_ context.Context, _ *lab, in number) (number, error) { return in, nil }),
 		Messages: kanava.By("action", kanava.On("twice", func(_ context.Context, _ *lab, in number) (number, error) {
 			return number{2 * in.N}, nil
