@@ -44,12 +44,16 @@ const calls = { answered: 0, failed: 0 };
 let ended = false;
 async function callOn() {
   while (!ended) {
-    if (!(await page.locator('#announce[open]').count())) {
+    try {
       await page.locator('#open-announce').click({ timeout: 0 }); // waits until the page is signed in
-      await page.locator('#announce-room').fill('nowhere');
-      await page.locator('#announce-message').fill('does anybody hear this?');
+      await page.locator('#announce-room').fill('nowhere', { timeout: 2000 });
+      await page.locator('#announce-message').fill('does anybody hear this?', { timeout: 2000 });
+      await page.locator('#announce .primary').click({ timeout: 2000 });
+    } catch (error) {
+      if (ended || error.name !== 'TimeoutError') throw error;
+      await closeForm(); // a click can meet a page that is just losing its session
+      continue;
     }
-    await page.locator('#announce .primary').click();
     // The form is gone, or says why not.
     const outcome = await page.waitForFunction(() => {
       if (!document.getElementById('announce').open) return 'answered';
@@ -57,8 +61,10 @@ async function callOn() {
     }, null, { timeout: 0 });
     calls[await outcome.jsonValue()]++;
     say({ calls });
+    await closeForm();
   }
 }
+const closeForm = () => page.evaluate(() => document.getElementById('announce').close());
 const calling = callOn().catch((error) => ended || say({ fault: String(error.stack) }));
 
 process.stdin.resume();
