@@ -173,15 +173,18 @@ func TestTLSAndProxy(t *testing.T) {
 			return
 		}
 		defer up.Close()
-		w.WriteHeader(http.StatusOK)
-		down, _, err := http.NewResponseController(w).Hijack()
+		down, early, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer down.Close()
+		if _, err := io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+			t.Error(err)
+			return
+		}
 		go func() {
-			_, _ = io.Copy(up, down)
+			_, _ = io.Copy(up, early) // what the server has read by now, and the rest
 			up.Close()
 		}()
 		_, _ = io.Copy(down, up)
