@@ -131,11 +131,10 @@ func (c *conn) tellOpen() bool {
 	if c.phase != phaseConnecting {
 		return false
 	}
-	c.out.addNow(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
+	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
 		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
 		Contract: c.core.contract(),
-	})}}, l.Queue)
-	c.greeted.set()
+	})}}, &c.greeted)
 	c.started = true
 	if c.draining {
 		c.tellDraining()

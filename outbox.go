@@ -62,6 +62,17 @@ func (o *outbox) put(it outItem, limit int, mayHold bool) (full, closed bool) {
 	return false, false
 }
 
+// addFirst adds the item before all that hold keeps back, and sets the flag
+// before anybody can have taken it.
+func (o *outbox) addFirst(it outItem, taken *atomicFlag) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closing == nil {
+		o.push(it)
+	}
+	taken.set()
+}
+
 // hold keeps back what is added until release.
 func (o *outbox) hold() {
 	o.mu.Lock()
