@@ -165,7 +165,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 			return nil, ErrClosed
 		}
 		if c.closeAsk(id) {
-			_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
+			c.tell(form.AppendCancel(nil, id))
 		}
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (c *conn) abortAsks(but *call) {
 		a.err = errAborted
 		delete(c.asks.open, id)
 		close(a.done)
-		_ = c.queue(outItem{frame: Frame{Data: form.AppendCancel(nil, id)}})
+		c.tell(form.AppendCancel(nil, id))
 	}
 }
 

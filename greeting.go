@@ -125,7 +125,7 @@ func (c *conn) greet() (ok bool) {
 // tellOpen sends the frame that comes before all others. It reports false if
 // the connection has ended by now.
 func (c *conn) tellOpen() bool {
-	l := &c.def.limits
+	l, contract := &c.def.limits, c.core.contract() // which the first client has made
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != phaseConnecting {
@@ -133,7 +133,7 @@ func (c *conn) tellOpen() bool {
 	}
 	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
 		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
-		Contract: c.core.contract(),
+		Contract: contract,
 	})}}, &c.greeted)
 	c.started = true
 	if c.draining {
@@ -176,7 +176,7 @@ func (c *conn) tellSession(s *session) {
 		return
 	}
 	left := max(time.Until(s.id.Expires), 0)
-	_ = c.queue(outItem{frame: Frame{Data: form.AppendSession(nil, left.Milliseconds())}})
+	c.tell(form.AppendSession(nil, left.Milliseconds()))
 }
 
 // awayFrame says that the connection ends.

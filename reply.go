@@ -219,6 +219,10 @@ func (c *conn) queue(it outItem) error {
 	return c.queued(c.out.add(it, c.queueLimit()))
 }
 
+// tell is queue for a frame of which nobody has to know whether it goes out: a
+// connection that takes none has ended.
+func (c *conn) tell(frame []byte) { _ = c.queue(outItem{frame: Frame{Data: frame}}) }
+
 // queueNow is queue for a frame that does not wait for the end of OnConnect.
 func (c *conn) queueNow(it outItem) error {
 	if !c.greeted.isSet() {

@@ -62,7 +62,7 @@ func (c *conn) hasSubscription(at hubTopic) (bool, error) {
 // subscribed implements sink: it tells the client where the topic stands.
 func (c *conn) subscribed(sub *subscription, at form.Position) {
 	if c.form.Envelope() {
-		_ = c.queue(outItem{frame: Frame{Data: form.AppendSub(nil, sub.topic, "ordered", at)}})
+		c.tell(form.AppendSub(nil, sub.topic, "ordered", at))
 	}
 }
 
@@ -79,7 +79,7 @@ func (c *conn) endSubscription(at hubTopic, reason string) {
 	delete(c.subs, at)
 	sub.drop()
 	if c.form.Envelope() {
-		_ = c.queue(outItem{frame: Frame{Data: form.AppendUnsub(nil, at.topic, reason)}})
+		c.tell(form.AppendUnsub(nil, at.topic, reason))
 	}
 }
 
