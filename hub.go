@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/kanava-go/kanava/internal/form"
@@ -46,6 +47,20 @@ type family struct {
 	where   place
 	session reflect.Type // of may; nil if there is none
 	may     func(ctx context.Context, session any, key string) error
+
+	class   class
+	classBy string                      // the option that has set it
+	keyOf   func(v any) (string, error) // of LatestBy; nil without it
+	size    int                         // of Recoverable, as is ttl
+	ttl     time.Duration
+}
+
+// classOf is the class of a topic; f is nil for one that no Topic has made.
+func (f *family) classOf() class {
+	if f == nil {
+		return ordered
+	}
+	return f.class
 }
 
 // Subscriber is what a topic can be subscribed for: a channel or a [Listener].
@@ -198,7 +213,8 @@ type subscription struct {
 	hubTopic
 	state *topicState
 	to    sink
-	index int // in state.subs; guarded by state.mu
+	class class // fixed
+	index int   // in state.subs; guarded by state.mu
 
 	// Of channels only; guarded by conn.sessions.
 	family *family

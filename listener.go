@@ -85,14 +85,14 @@ func (l *Listener) end(err error) {
 	}
 }
 
-func (l *Listener) subscribe(_ context.Context, at hubTopic, _ *family, _ string, add func(*subscription)) error {
+func (l *Listener) subscribe(_ context.Context, at hubTopic, f *family, _ string, add func(*subscription)) error {
 	l.subMu.Lock()
 	defer l.subMu.Unlock()
 	if l.subs == nil {
 		return ErrClosed
 	}
 	if l.subs[at] == nil {
-		sub := &subscription{hubTopic: at, to: l}
+		sub := &subscription{hubTopic: at, to: l, class: f.classOf()}
 		l.subs[at] = sub
 		add(sub)
 	}

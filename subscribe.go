@@ -21,7 +21,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	if known, err := c.hasSubscription(at); known || err != nil {
 		return err
 	}
-	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
+	sub := &subscription{hubTopic: at, to: c, class: f.classOf(), family: f, key: key, free: c.def.public}
 	var value any
 	if s := c.liveSession(); s != nil {
 		value, sub.owned = s.value, true
@@ -62,7 +62,7 @@ func (c *conn) hasSubscription(at hubTopic) (bool, error) {
 // subscribed implements sink: it tells the client where the topic stands.
 func (c *conn) subscribed(sub *subscription, at form.Position) {
 	if c.form.Envelope() {
-		c.tell(form.AppendSub(nil, sub.topic, "ordered", at))
+		c.tell(form.AppendSub(nil, sub.topic, sub.class.String(), at))
 	}
 }
 

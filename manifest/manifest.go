@@ -95,7 +95,7 @@ type Action struct {
 // Topic is a family of topics "name:<key>".
 type Topic struct {
 	Name  string         `json:"name"`
-	Class string         `json:"class"` // "ordered"
+	Class string         `json:"class"` // "ordered", "volatile", "latest" or "recoverable"
 	Event jsontext.Value `json:"event"`
 	Bytes bool           `json:"bytes,omitzero"` // events are bytes, not JSON
 }
