@@ -105,6 +105,7 @@ func (d *differ) channel(a, b Channel) {
 		d.at(": input", func() { d.value(x.In, y.In, false) })
 		d.at(": output", func() { d.value(x.Out, y.Out, true) })
 	})
+	match(d, ": presence ", a.Presences, b.Presences, func(x Presence) string { return x.Name }, func(x, y Presence) { d.value(x.Member, y.Member, false) })
 }
 
 func optional(f *Function) []*Function {

@@ -84,11 +84,8 @@ func (h *hasher) channel(c Channel) any {
 	for _, f := range sortedBy(c.ClientFuncs, func(f ClientFunc) string { return f.Name }) {
 		declared = append(declared, []any{"clientFunc", f.Name, h.schema(f.In), h.schema(f.Out)})
 	}
-	for _, v := range sortedBy(c.Values, func(v Value) string { return v.Name }) {
-		declared = append(declared, []any{"value", v.Name, h.schema(v.Type)})
-	}
-	for _, p := range sortedBy(c.Presence, func(p Presence) string { return p.Name }) {
-		declared = append(declared, []any{"presence", p.Name, h.schema(p.Info)})
+	for _, p := range sortedBy(c.Presences, func(p Presence) string { return p.Name }) {
+		declared = append(declared, []any{"presence", p.Name, h.schema(p.Member)})
 	}
 	out["declared"] = declared
 	return out

@@ -54,8 +54,8 @@ type Channel struct {
 	Topics      []Topic      `json:"topics,omitempty"`
 	Pushes      []Push       `json:"pushes,omitempty"`
 	ClientFuncs []ClientFunc `json:"clientFuncs,omitempty"`
+	Presences   []Presence   `json:"presences,omitempty"`
 	Values      []Value      `json:"values,omitempty"`
-	Presence    []Presence   `json:"presence,omitempty"`
 }
 
 // Opening is what a client gives when it opens a channel.
@@ -114,16 +114,18 @@ type ClientFunc struct {
 	Out  jsontext.Value `json:"out,omitempty"`
 }
 
-// Value is kept with a connection.
-type Value struct {
-	Name string         `json:"name"`
-	Type jsontext.Value `json:"type"`
+// Presence is who is there, for each key: clients that are subscribed to the
+// topic "name:<key>" are told.
+type Presence struct {
+	Name   string         `json:"name"`
+	Member jsontext.Value `json:"member"` // what is told of a member besides its id and its number of connections
 }
 
-// Presence is who is there, for each key of a topic family.
-type Presence struct {
+// Value is kept with a connection, on the server: clients never see it, and it
+// does not count for the hash.
+type Value struct {
 	Name string         `json:"name"`
-	Info jsontext.Value `json:"info"` // what is told of a member
+	Type jsontext.Value `json:"type"` // a schema with "$defs" of its own
 }
 
 // ErrorCode is a code of an error that a client can be told.

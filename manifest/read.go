@@ -122,13 +122,13 @@ func (m *Manifest) checkChannel(c Channel) error {
 		errs = append(errs, once("client function", "", f.Name))
 		schemas = append(schemas, f.In, f.Out)
 	}
-	for _, v := range c.Values {
-		errs = append(errs, once("value", "", v.Name))
-		schemas = append(schemas, v.Type)
-	}
-	for _, p := range c.Presence {
+	for _, p := range c.Presences {
 		errs = append(errs, once("presence", "", p.Name))
-		schemas = append(schemas, p.Info)
+		schemas = append(schemas, p.Member)
+	}
+	for _, v := range c.Values {
+		_, err := ParseSchema(v.Type)
+		errs = append(errs, once("value", "", v.Name), err)
 	}
 	for _, s := range schemas {
 		errs = append(errs, m.checkSchema(s))

@@ -55,6 +55,10 @@ func TestReadRefuses(t *testing.T) {
 		{"a parameter without a member", channel(`"opening":{"type":{"$ref":"#/$defs/A"},"params":[{"name":"p"}]}`), `no member "p"`},
 		{"a schema that is none", channel(`"message":{"in":5}`), "a schema"},
 		{"a deep schema", channel(`"message":{"in":` + strings.Repeat(`{"items":`, 200) + "true" + strings.Repeat("}", 200) + `}`), "nested deeper than 100"},
+		{"a presence twice", channel(`"presences":[{"name":"p","member":true},{"name":"p","member":true}]`), `presence "p": the name is empty or taken`},
+		{"a member of a type that is not there", channel(`"presences":[{"name":"p","member":{"$ref":"#/$defs/B"}}]`), `channel "c": it refers to "#/$defs/B"`},
+		{"a value without a name", channel(`"values":[{"name":"","type":true}]`), `value "": the name is empty or taken`},
+		{"a value of no type", channel(`"values":[{"name":"v","type":5}]`), "a schema"},
 		{"too large", `"` + strings.Repeat("x", 16<<20), "larger than 16777216 bytes"},
 	} {
 		if _, err := manifest.Read(strings.NewReader(tc.text)); err == nil || !strings.Contains(err.Error(), tc.want) {
