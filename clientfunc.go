@@ -36,19 +36,11 @@ const (
 // Out has no JSON form. A wiring lists it in Declares, so that generated
 // clients know it. Out is [None] for a function without a result.
 func NewClientFunc[In, Out any](name string) *ClientFunc[In, Out] {
-	where := callerPlace(0)
-	if name == "" || len(name) > 256 {
-		panic(fmt.Sprintf("kanava: client function at %s: a name has 1 to 256 bytes", where))
-	}
-	in, err := typemodel.Of(reflect.TypeFor[In](), typemodel.Output)
-	if err != nil {
-		panic(fmt.Sprintf("kanava: client function %q at %s: input %v", name, where, err))
-	}
-	f := &ClientFunc[In, Out]{name: name, in: in}
-	if t := outType[Out](); t != nil {
-		if f.out, err = typemodel.Of(t, typemodel.Input); err != nil {
-			panic(fmt.Sprintf("kanava: client function %q at %s: output %v", name, where, err))
-		}
+	is := making{"client function", name, callerPlace(0)}
+	is.named()
+	f := &ClientFunc[In, Out]{name: name, in: modelOf[In](is, "input ", typemodel.Output)}
+	if outType[Out]() != nil {
+		f.out = modelOf[Out](is, "output ", typemodel.Input)
 	}
 	return f
 }

@@ -60,6 +60,7 @@ type conn struct {
 	ordered   *call     // the one whose turn it is
 	blocked   bool      // the transport was told to wait, and Wake has not come
 	asks      asks      // calls of the client's functions that it has not answered
+	values    *values   // nil while none is kept
 	away      CloseCode // what the client was told that the connection ends with; 0 is nothing
 	taken     uint64    // id of the message that was taken from waiting last
 	canceled  bool      // the client has canceled it before its call began

@@ -2,7 +2,6 @@ package kanava
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 
 	"github.com/kanava-go/kanava/internal/typemodel"
@@ -17,15 +16,9 @@ type Push[T any] struct {
 // NewPush makes a Push. It panics if the name is empty or T has no JSON form.
 // A wiring lists it in Declares, so that generated clients know it.
 func NewPush[T any](name string) *Push[T] {
-	where := callerPlace(0)
-	if name == "" || len(name) > 256 {
-		panic(fmt.Sprintf("kanava: push at %s: a name has 1 to 256 bytes", where))
-	}
-	m, err := typemodel.Of(reflect.TypeFor[T](), typemodel.Output)
-	if err != nil {
-		panic(fmt.Sprintf("kanava: push %q at %s: %v", name, where, err))
-	}
-	return &Push[T]{name, m}
+	is := making{"push", name, callerPlace(0)}
+	is.named()
+	return &Push[T]{name, modelOf[T](is, "", typemodel.Output)}
 }
 
 // Send sends v to one client, as JSON, or as a binary frame if it is a []byte,

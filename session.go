@@ -98,6 +98,7 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 	c.watchSession(next)
 	c.tellSession(next)
 	if changed {
+		c.forgetOwned()
 		c.abortOthers(callOf(ctx))
 	}
 	return nil
@@ -138,6 +139,7 @@ func (c *conn) clearSession(ctx context.Context) error {
 	c.current.Store(nil)
 	c.watchSession(nil)
 	_ = c.core.indexUser(c, former, nil) // leaving is never refused
+	c.forgetOwned()
 	c.abortOthers(callOf(ctx))
 	return nil
 }

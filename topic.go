@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/kanava-go/kanava/internal/typemodel"
 )
@@ -45,18 +44,10 @@ func MaySubscribe[Session any](f func(ctx context.Context, s Session, key string
 // panics if the name is taken on h or T has no JSON form. Events are shared by
 // all who get them: nobody may change what they point to.
 func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
-	where := callerPlace(0)
-	if h == nil {
-		panic(fmt.Sprintf("kanava: topic %q at %s: the hub is nil", name, where))
-	}
-	if name == "" || strings.Contains(name, ":") || checkTopic(name) != nil {
-		panic(fmt.Sprintf("kanava: topic %q at %s: a name has no colon and no control characters and is not empty", name, where))
-	}
-	m, err := typemodel.Of(reflect.TypeFor[T](), typemodel.Output)
-	if err != nil {
-		panic(fmt.Sprintf("kanava: topic %q at %s: %v", name, where, err))
-	}
-	f := &family{name: name, where: where}
+	is := making{"topic", name, callerPlace(0)}
+	is.on(h)
+	m := modelOf[T](is, "", typemodel.Output)
+	f := &family{name: name, where: is.where}
 	for _, o := range opts {
 		o(f)
 	}

@@ -96,6 +96,7 @@ type Limits struct {
 	Queue         int           // bytes that wait to be written to one connection; default 1 MiB
 	QueueNoUser   int           // the same while the connection has no session and the channel is not Public; default 64 KiB
 	Reply         int           // bytes of one message that answers or is addressed to one client: a reply, an item of a stream, a push, a call of a client function; default 1 MiB, which generated clients take unless told otherwise
+	Values        int           // bytes of all [Value]s kept with one connection, as JSON, with their names; default 64 KiB
 	Event         int           // bytes of one published event; default 64 KiB; not for a channel: topics belong to none
 	UserConns     int           // connections of one user; counts over the server; default 64
 	AddressConns  int           // connections from one IPv4 address, or one /64 network of IPv6, by OpenRequest.RemoteAddr; counts over the server; default no limit
@@ -118,6 +119,7 @@ var defaultLimits = Limits{
 	Queue:         1 << 20,
 	QueueNoUser:   64 << 10,
 	Reply:         1 << 20,
+	Values:        64 << 10,
 	Event:         64 << 10,
 	UserConns:     64,
 	Rate:          Rate{PerSecond: 200, Burst: 1000},
@@ -144,6 +146,7 @@ func (l Limits) over(base *Limits) (Limits, error) {
 		{"Queue", &l.Queue, base.Queue},
 		{"QueueNoUser", &l.QueueNoUser, base.QueueNoUser},
 		{"Reply", &l.Reply, base.Reply},
+		{"Values", &l.Values, base.Values},
 		{"Event", &l.Event, base.Event},
 		{"UserConns", &l.UserConns, base.UserConns},
 		{"AddressConns", &l.AddressConns, base.AddressConns},

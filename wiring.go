@@ -39,7 +39,7 @@ type Wiring[Open, Session any] struct {
 	Outgoing []Outgoing
 
 	// Declares lists the topics, pushes and client functions of the channel's
-	// clients.
+	// clients, and the values that are kept with them.
 	Declares []Declared
 
 	// Limits are those of the channel, where they differ from the server's: a
@@ -60,19 +60,19 @@ type Definition[Session any] interface {
 	define(Session) *channelDecl
 }
 
-// Declared is a value that a Wiring declares: a [Topic], a [Push] or a
-// [ClientFunc].
+// Declared is what a Wiring declares: a [Topic], a [Push], a [ClientFunc] or a
+// [Value].
 type Declared interface {
 	declared() declaration
 }
 
 type declaration struct {
-	what    string // "topic", "push", "client function"
+	what    string // "topic", "push", "client function", "value"
 	name    string
 	hub     *EventHub        // nil for what needs none
 	session reflect.Type     // the session that its hooks take; nil for any
 	out     reflect.Type     // what clients are sent; nil for nothing
-	model   *typemodel.Model // of what clients are sent
+	model   *typemodel.Model // of what clients are sent, or of a value
 	answer  *typemodel.Model // of what they answer; nil for nothing
 	class   class            // of a topic
 	zero    bool             // not made by its constructor

@@ -112,6 +112,25 @@ func TestWrongWiring(t *testing.T) {
 			var topic *kanava.Topic[int]
 			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{topic}})
 		}, []string{"zero topic"}},
+		{"zero value", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{&kanava.Value[int]{}}})
+		}, []string{"zero value"}},
+		{"nil value", func(s *server) {
+			var v *kanava.Value[int]
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{v}})
+		}, []string{"zero value"}},
+		{"two values of a name", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{kanava.NewValue[int]("v"), kanava.NewValue[string]("v")}})
+		}, []string{`value "v" is declared twice`}},
+		{"value without a name", func(*server) { kanava.NewValue[int]("") }, []string{"value", "at wiring_test.go:", "1 to 256 bytes"}},
+		{"value that is lost as JSON", func(*server) {
+			type state struct {
+				N     int
+				cache map[string]string
+			}
+			kanava.NewValue[state]("v")
+			_ = state{}.cache
+		}, []string{`value "v" at wiring_test.go:`, "state.cache"}},
 		{"declared twice", func(s *server) {
 			p := kanava.NewPush[int]("p")
 			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{p, p}})
@@ -163,6 +182,7 @@ func TestWrongWiring(t *testing.T) {
 		{"rate without a burst", func(s *server) {
 			s.Wire(wiring{Name: "a", Route: "/a", Messages: by(kanava.OnDo("x", ok, kanava.RateLimit(kanava.Rate{PerSecond: 1})))})
 		}, []string{"RateLimit needs"}},
+		{"negative limit of kept values", func(*server) { kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Values: -1}}) }, []string{"Limits.Values is negative"}},
 		{"negative rate", func(*server) {
 			kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Rate{PerSecond: -1, Burst: 1}}})
 		}, []string{"NewServer at wiring_test.go:", "Limits.Rate"}},
