@@ -7,6 +7,7 @@ package kanava_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/kanava-go/kanava"
 )
@@ -20,14 +21,11 @@ type typedOut struct {
 	Timestamp int64  `json:"timestamp"`
 }
 
-// The forms, and their typed echo.
+// A typed echo in both forms.
 const (
-	plainForm, envelope = "", "kanava.v1"
-
-	typedFrame = `{"do":"echo","id":7,"in":{"message":"0123456789012345678901234567890123456789012345678901234567890123"}}`
+	typedFrame   = `{"do":"echo","id":7,"in":{"message":"0123456789012345678901234567890123456789012345678901234567890123"}}`
+	typedMessage = `{"action":"echo","message":"0123456789012345678901234567890123456789012345678901234567890123"}`
 )
-
-const typedMessage = `{"action":"echo","message":"0123456789012345678901234567890123456789012345678901234567890123"}`
 
 func typedEcho(tb testing.TB, form string) (send func()) {
 	srv := kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Unlimited}})
@@ -99,24 +97,39 @@ func benchmark(b *testing.B, f func()) {
 	}
 }
 
-// A publication costs a subscriber no allocation: the frame is shared.
+// A publication costs a subscriber no allocation: the frame is shared. To keep
+// an event costs what is kept.
 func TestAllocationsOfFanOut(t *testing.T) {
 	for _, form := range []string{plainForm, envelope} {
-		publish, subscribers := fanOut(t, 1000, form)
-		if got := testing.AllocsPerRun(200, publish); got > 9 {
-			t.Errorf("%.1f allocations for %d subscribers in the form %q, the budget is 9", got, subscribers, form)
+		for budget, class := range map[float64]kanava.TopicOption{9: kanava.Ordered(), 10: kanava.Recoverable(1000, time.Hour)} {
+			publish, subscribers := fanOut(t, 1000, form, class)
+			if got := testing.AllocsPerRun(200, publish); got > budget {
+				t.Errorf("%.1f allocations for %d subscribers in the form %q, the budget is %.0f", got, subscribers, form, budget)
+			}
 		}
 	}
 }
 
 func BenchmarkFanOut1000(b *testing.B) {
-	publish, _ := fanOut(b, 1000, plainForm)
+	publish, _ := fanOut(b, 1000, plainForm, kanava.Ordered())
 	benchmark(b, publish)
 }
 
 func BenchmarkFanOut1000Envelope(b *testing.B) {
-	publish, _ := fanOut(b, 1000, envelope)
+	publish, _ := fanOut(b, 1000, envelope, kanava.Ordered())
 	benchmark(b, publish)
+}
+
+// What it costs to publish where nobody is, by class.
+func BenchmarkPublish(b *testing.B) {
+	for name, class := range map[string]kanava.TopicOption{
+		"ordered": kanava.Ordered(), "latest": kanava.Latest(), "recoverable": kanava.Recoverable(1000, time.Hour),
+	} {
+		b.Run(name, func(b *testing.B) {
+			publish, _ := fanOut(b, 0, plainForm, class)
+			benchmark(b, publish)
+		})
+	}
 }
 
 // An item of a stream costs its frame, and what makes an interface of it.
@@ -154,10 +167,10 @@ func streamItems(tb testing.TB, form string) (send func()) {
 	}
 }
 
-func fanOut(tb testing.TB, n int, form string) (publish func(), subscribers int) {
+func fanOut(tb testing.TB, n int, form string, class kanava.TopicOption) (publish func(), subscribers int) {
 	srv := kanava.NewServer(kanava.Options[account]{})
 	srv.Wire(wiring{Name: "fan", Route: "/fan", Public: true})
-	topic := kanava.NewTopic[typedOut](srv.EventHub(), "t")
+	topic := kanava.NewTopic[typedOut](srv.EventHub(), "t", class)
 	ctx := context.Background()
 	links := make([]*kanava.Link, n)
 	for i := range links {

@@ -15,6 +15,9 @@ const (
 	recoverable
 )
 
+// keeps tells whether topics of this class keep events.
+func (c class) keeps() bool { return c == latest || c == recoverable }
+
 func (c class) String() string {
 	return [...]string{ordered: "ordered", volatile: "volatile", latest: "latest", recoverable: "recoverable"}[c]
 }

@@ -527,8 +527,8 @@ func TestD1_PositionsAreTheOrderOfDelivery(t *testing.T) {
 	}
 }
 
-// While a session has expired its events are not sent, and after it is renewed
-// the client sees by the position that it has missed some.
+// While a session has expired its events are not sent, and when it is renewed
+// the client is told where the topic stands: it has missed some.
 func TestS5_EventsOfAnExpiredSessionAreMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := kanava.NewEventHub(kanava.HubOptions{})
@@ -555,6 +555,7 @@ func TestS5_EventsOfAnExpiredSessionAreMissed(t *testing.T) {
 		publish(kanava.Except(c.ID()))
 		c.ExpectNone()
 		c.SendText(`{"do":"login","id":2,"in":{"id":"ada"}}`)
+		expectLike(t, c, `{"at":"t",…"o":3}`)
 		c.Expect(`{"re":2}`)
 		publish()
 		expectLike(t, c, `{"on":"t",…"o":4,"data":1}`)

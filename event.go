@@ -2,6 +2,8 @@ package kanava
 
 import (
 	"sync/atomic"
+	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/kanava-go/kanava/internal/form"
@@ -20,10 +22,12 @@ type Event struct {
 type event struct {
 	topic  string
 	except string
+	key    string // of a Latest topic
 	data   []byte // JSON, or bytes if binary
 	binary bool
-	at     form.Position
-	value  any // what outgoing middleware sees
+	at     form.Position // the zero Position on a Volatile topic
+	kept   time.Time     // when it was stored; zero where it is not
+	value  any           // what outgoing middleware sees
 	frames [form.Count]atomic.Pointer[[]byte]
 	shared [form.Count]Shared
 }
@@ -50,7 +54,29 @@ func (ev *event) encode(payload any, m *typemodel.Model) (err error) {
 	return err
 }
 
+// setKey sets the key of an event of a Latest topic.
+func (ev *event) setKey(f *family, payload any) (err error) {
+	if f == nil || f.keyOf == nil {
+		return nil
+	}
+	if ev.key, err = f.keyOf(payload); err != nil {
+		return err
+	}
+	if len(ev.key) > 256 || !utf8.ValidString(ev.key) {
+		return Errorf(CodeInvalidArgument, "the key of the event is longer than 256 bytes, or is not UTF-8")
+	}
+	return nil
+}
+
 func (ev *event) size() int { return len(ev.data) }
+
+// record returns the event as history keeps it: without its frames.
+func (ev *event) record(now time.Time) *event {
+	return &event{
+		topic: ev.topic, except: ev.except, key: ev.key, data: ev.data, binary: ev.binary,
+		at: ev.at, kept: now, value: ev.value,
+	}
+}
 
 // frame returns the event in a wire form, encoded once for all subscribers.
 func (ev *event) frame(f form.Form) Frame {
@@ -62,7 +88,7 @@ func (ev *event) frame(f form.Form) Frame {
 	p := slot.Load()
 	if p == nil {
 		b, _ := encoded(func(buf []byte) ([]byte, error) {
-			return f.Event(buf, form.Event{Topic: ev.topic, Data: ev.data, Binary: ev.binary, At: ev.at}), nil
+			return f.Event(buf, form.Event{Topic: ev.topic, Key: ev.key, Data: ev.data, Binary: ev.binary, At: ev.at}), nil
 		})
 		p = &b
 		slot.Store(p)
@@ -71,9 +97,13 @@ func (ev *event) frame(f form.Form) Frame {
 }
 
 // hidden returns the event without its payload: for a subscriber who is not to
-// see it, but to know that it has missed nothing.
-func (ev *event) hidden(f form.Form) Frame {
-	return Frame{Data: f.Event(nil, form.Event{Topic: ev.topic, At: ev.at, Hidden: true})}
+// see it, but to know that it has missed nothing. It is false where that has no
+// meaning: the form, or the topic, has no positions.
+func (ev *event) hidden(f form.Form) (_ Frame, ok bool) {
+	if !f.Envelope() || ev.at.Epoch == "" {
+		return Frame{}, false
+	}
+	return Frame{Data: f.Event(nil, form.Event{Topic: ev.topic, Key: ev.key, At: ev.at, Hidden: true})}, true
 }
 
 // atomicFlag goes from false to true once.

@@ -3,6 +3,7 @@ package kanava_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -37,6 +38,17 @@ type (
 		MS    int      `json:"ms,omitempty"` // time to expiry; 0 is for ever
 	}
 )
+
+// The forms, as a client asks for them.
+const plainForm, envelope = "", "kanava.v1"
+
+// codeOf returns the code of an *Error, "" for any other.
+func codeOf(err error) kanava.Code {
+	if e, ok := errors.AsType[*kanava.Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
 
 func identify(a account) kanava.Identity {
 	return kanava.Identity{UserID: a.ID, Expires: a.Until, Permissions: a.Roles}

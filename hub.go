@@ -1,6 +1,7 @@
 package kanava
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -20,6 +21,11 @@ import (
 type HubOptions struct {
 	// Event is the largest event in bytes of JSON; default 64 KiB.
 	Event int
+	// History bounds what all topics together keep of their events, in bytes of
+	// memory: about three times the JSON and 256 for each event. Beyond it the
+	// topics that keep the most lose their oldest events, and who needs those is
+	// told that they are lost; default 64 MiB.
+	History int
 	// Observer is told of each publication; default none.
 	Observer Observer
 	// Logger gets the panics of listeners; default slog.Default().
@@ -39,6 +45,7 @@ type EventHub struct {
 	closed   atomicFlag
 	epoch    string        // begins each epoch of a topic: 8 random characters
 	epochs   atomic.Uint64 // their number
+	kept     retention
 }
 
 // family is the topics "name:<key>" of one [Topic].
@@ -77,7 +84,7 @@ type sink interface {
 	// pass is deliver of an event that the subscriber is not to see.
 	pass(ev *event, sub *subscription)
 	// subscribed comes before the first event of sub, with locks held too: the
-	// topic stands at at.
+	// topic stands at at, and what a Latest topic keeps follows.
 	subscribed(sub *subscription, at form.Position)
 	// subscribe asks the sink's own rules, and calls add to go on.
 	subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error
@@ -94,12 +101,13 @@ type hubTopic struct {
 // NewEventHub makes a hub in the memory of this process. Who makes a hub
 // closes it.
 func NewEventHub(opts HubOptions) *EventHub {
-	if opts.Event < 0 {
-		panic(fmt.Sprintf("kanava: NewEventHub at %s: HubOptions.Event is negative", callerPlace(0)))
+	for name, n := range map[string]int{"Event": opts.Event, "History": opts.History} {
+		if n < 0 {
+			panic(fmt.Sprintf("kanava: NewEventHub at %s: HubOptions.%s is negative", callerPlace(0), name))
+		}
 	}
-	if opts.Event == 0 {
-		opts.Event = 64 << 10
-	}
+	opts.Event = cmp.Or(opts.Event, 64<<10)
+	opts.History = cmp.Or(opts.History, 64<<20)
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
@@ -115,10 +123,11 @@ func NewEventHub(opts HubOptions) *EventHub {
 	return h
 }
 
-// Close ends all listeners; later publications and subscriptions return
-// ErrClosed. Connections stay open.
+// Close ends all listeners and lets go of what topics keep; later publications
+// and subscriptions return ErrClosed. Connections stay open.
 func (h *EventHub) Close() {
 	h.closed.set()
+	h.forgetEvents()
 	h.sinks.Range(func(_, s any) bool {
 		if l, ok := s.(*Listener); ok {
 			l.end(ErrClosed)
@@ -161,19 +170,24 @@ func Except(subscriberID string) PublishOption {
 
 // Publish sends payload to all subscribers of topic: a []byte as a binary
 // frame, a jsontext.Value as it is, anything else as JSON. It takes a []byte:
-// the caller must not change it any more. It returns when the event stands in
-// every subscriber's queue. The error is CodeTooLarge for an event over the
-// limit, CodeInvalidArgument for a bad topic; another error if payload has no
-// JSON form. No subscribers is not an error.
+// the caller must not change it any more. It returns when the event is kept, if
+// the topic's class wants that, and stands in every subscriber's queue. The
+// error is CodeTooLarge for an event over the limit, CodeInvalidArgument for a
+// bad topic; another error if payload has no JSON form, or is not what the
+// topic's LatestBy takes. No subscribers is not an error.
 func (h *EventHub) Publish(ctx context.Context, topic string, payload any, opts ...PublishOption) error {
 	ev := &event{topic: topic}
+	f, _ := h.familyOf(topic)
 	if err := ev.encode(payload, nil); err != nil {
 		return err
 	}
-	return h.publish(ctx, ev, opts)
+	if err := ev.setKey(f, payload); err != nil {
+		return err
+	}
+	return h.publish(ctx, ev, f, opts)
 }
 
-func (h *EventHub) publish(ctx context.Context, ev *event, opts []PublishOption) error {
+func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []PublishOption) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -190,38 +204,45 @@ func (h *EventHub) publish(ctx context.Context, ev *event, opts []PublishOption)
 		o(ev)
 	}
 	n := 0
-	if ts := h.lookup(ev.topic); ts != nil {
-		ts.mu.Lock()
-		ts.at.Offset++
-		ev.at = ts.at
+	if ts := h.publishTo(ev.topic, f); ts != nil {
+		grown := ts.log.append(ev, time.Now()) // before anybody sees it
 		for _, sub := range ts.subs {
-			if ev.except != "" && sub.to.sinkID() == ev.except {
-				sub.to.pass(ev, sub)
-				continue
+			if sub.hand(ev) {
+				n++
 			}
-			sub.to.deliver(ev, sub)
-			n++
 		}
 		ts.mu.Unlock()
+		h.retain(grown)
 	}
 	h.opts.Observer.Published(ev.topic, ev.size(), n)
 	return nil
 }
 
+// hand gives the event to the subscriber, or only its position if it is not to
+// see it. It reports which; the topic's mu is held.
+func (sub *subscription) hand(ev *event) (seen bool) {
+	if ev.except != "" && sub.to.sinkID() == ev.except {
+		sub.to.pass(ev, sub)
+		return false
+	}
+	sub.to.deliver(ev, sub)
+	return true
+}
+
 // subscription is one subscriber's place in a topic.
 type subscription struct {
 	hubTopic
-	state *topicState
-	to    sink
-	class class // fixed
-	index int   // in state.subs; guarded by state.mu
+	family *family // nil for a topic that no Topic has made; fixed, as is class
+	class  class
+	state  *topicState
+	to     sink
+	index  int // in state.subs; guarded by state.mu
 
-	// Of channels only; guarded by conn.sessions.
-	family *family
-	key    string
-	owned  bool // made while somebody was signed in
+	// Of channels only, and fixed.
+	key   string
+	owned bool // made while somebody was signed in
+	free  bool // readable without a session
 
-	free  bool // readable without a session; fixed
 	ended atomicFlag
 }
 

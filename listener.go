@@ -92,7 +92,7 @@ func (l *Listener) subscribe(_ context.Context, at hubTopic, f *family, _ string
 		return ErrClosed
 	}
 	if l.subs[at] == nil {
-		sub := &subscription{hubTopic: at, to: l, class: f.classOf()}
+		sub := &subscription{hubTopic: at, to: l, family: f}
 		l.subs[at] = sub
 		add(sub)
 	}

@@ -140,11 +140,18 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int, s *stre
 	}
 }
 
+// hasRoom reports whether at most limit waits, or nothing, or the box is closed.
+func (o *outbox) hasRoom(limit int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.closing != nil || o.bytes <= max(limit, 0)
+}
+
 // waitRoom returns when at most limit waits, or the box is closed.
 func (o *outbox) waitRoom(limit int) {
 	for {
 		o.mu.Lock()
-		if o.closing != nil || o.items.len() == 0 || o.bytes <= limit {
+		if o.closing != nil || o.bytes <= limit {
 			o.mu.Unlock()
 			return
 		}

@@ -97,6 +97,9 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 	c.current.Store(next)
 	c.watchSession(next)
 	c.tellSession(next)
+	if former == nil || !former.live() {
+		c.resumeSubscriptions()
+	}
 	if changed {
 		c.forgetOwned()
 		c.abortOthers(callOf(ctx))

@@ -21,7 +21,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	if known, err := c.hasSubscription(at); known || err != nil {
 		return err
 	}
-	sub := &subscription{hubTopic: at, to: c, class: f.classOf(), family: f, key: key, free: c.def.public}
+	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
 	var value any
 	if s := c.liveSession(); s != nil {
 		value, sub.owned = s.value, true
@@ -59,10 +59,26 @@ func (c *conn) hasSubscription(at hubTopic) (bool, error) {
 	return c.subs[at] != nil, nil
 }
 
-// subscribed implements sink: it tells the client where the topic stands.
+// subscribed implements sink: it tells the client where the topic stands, and
+// in any form what a Latest topic keeps.
 func (c *conn) subscribed(sub *subscription, at form.Position) {
 	if c.form.Envelope() {
 		c.tell(form.AppendSub(nil, sub.topic, sub.class.String(), at))
+	}
+	if sub.class == latest {
+		c.sendLatest(sub, 0, at.Offset)
+	}
+}
+
+// stands tells the client where a topic stands after it was not told of some
+// events. The topic's mu is held.
+func (c *conn) stands(sub *subscription) {
+	at := sub.state.log.at
+	switch {
+	case sub.class == latest:
+		c.sendLatest(sub, 0, at.Offset)
+	case sub.class != volatile && c.form.Envelope():
+		c.tell(form.AppendAt(nil, sub.topic, at))
 	}
 }
 
@@ -128,10 +144,11 @@ func (c *conn) deliver(ev *event, sub *subscription) {
 // pass implements sink: where events have positions the client is told that one
 // went by which it is not to see.
 func (c *conn) pass(ev *event, sub *subscription) {
-	if !c.form.Envelope() || !sub.free && c.liveSession() == nil {
+	f, ok := ev.hidden(c.form)
+	if !ok || !sub.free && c.liveSession() == nil {
 		return
 	}
-	if full, _ := c.out.add(outItem{sub: sub, frame: ev.hidden(c.form)}, c.queueLimit()); full {
+	if full, _ := c.out.add(outItem{sub: sub, frame: f}, c.queueLimit()); full {
 		c.slow()
 	}
 }

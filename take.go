@@ -37,8 +37,8 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 				batch = append(batch, it.frame)
 			} else if f, ok := c.filter(it.ev); ok {
 				batch = append(batch, f)
-			} else if c.form.Envelope() {
-				batch = append(batch, it.ev.hidden(c.form))
+			} else if f, ok := it.ev.hidden(c.form); ok {
+				batch = append(batch, f)
 			}
 		}
 		if len(batch) > start {
@@ -78,7 +78,7 @@ func (c *conn) eventFrame(ev *event, value any) (Frame, error) {
 	if sameValue(ev.value, value) {
 		return ev.frame(c.form), nil
 	}
-	own := &event{topic: ev.topic, at: ev.at}
+	own := &event{topic: ev.topic, key: ev.key, at: ev.at}
 	if err := own.encode(value, nil); err != nil {
 		return Frame{}, err
 	}

@@ -74,7 +74,10 @@ func (t *Topic[T]) Publish(ctx context.Context, key string, e T, opts ...Publish
 	if err := ev.encode(e, t.model); err != nil {
 		return err
 	}
-	return t.hub.publish(ctx, ev, opts)
+	if err := ev.setKey(t.family, ev.value); err != nil {
+		return err
+	}
+	return t.hub.publish(ctx, ev, t.family, opts)
 }
 
 func (t *Topic[T]) name(key string) string { return t.family.name + ":" + key }

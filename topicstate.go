@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/kanava-go/kanava/internal/form"
 )
 
 // This file keeps the topics of a hub: who is subscribed to them, and where
@@ -24,7 +22,7 @@ const (
 type hubShard struct {
 	mu     sync.Mutex
 	topics map[string]*topicState // guarded by mu
-	idle   list.List              // guarded by mu: of *topicState without subscribers; the one that is so for longest is the first
+	idle   list.List              // guarded by mu: of *topicState without subscribers; the one in which nothing has happened for longest is the first
 }
 
 // topicState is one topic.
@@ -35,7 +33,8 @@ type topicState struct {
 
 	mu   sync.Mutex      // held while an event is handed to all: the one order of a topic
 	subs []*subscription // guarded by mu
-	at   form.Position   // guarded by mu: of the last event
+	log  topicLog        // guarded by mu
+	gone bool            // guarded by mu: the hub has forgotten it
 }
 
 // add registers a subscription; events published from now on reach it.
@@ -46,17 +45,23 @@ func (h *EventHub) add(sub *subscription) {
 	ts := sh.topics[sub.topic]
 	switch {
 	case ts == nil:
-		ts = &topicState{topic: sub.topic, at: form.Position{Epoch: h.newEpoch()}}
-		sh.topics[sub.topic] = ts
+		ts = h.newTopicState(sh, sub.topic, sub.family)
 	case ts.idle != nil:
 		sh.idle.Remove(ts.idle)
 		ts.idle = nil
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	sub.state, sub.index = ts, len(ts.subs)
+	sub.state, sub.class, sub.index = ts, ts.log.class, len(ts.subs)
 	ts.subs = append(ts.subs, sub)
-	sub.to.subscribed(sub, ts.at)
+	sub.to.subscribed(sub, ts.log.at)
+}
+
+// newTopicState makes a topic of which nobody knows yet; sh.mu is held.
+func (h *EventHub) newTopicState(sh *hubShard, topic string, f *family) *topicState {
+	ts := &topicState{topic: topic, log: newTopicLog(f, h.newEpoch())}
+	sh.topics[topic] = ts
+	return ts
 }
 
 // newEpoch returns what no topic of any hub has had as an epoch.
@@ -82,29 +87,64 @@ func (sub *subscription) drop() {
 	}
 	ts.mu.Unlock()
 	if last == 0 {
-		sh.rest(ts, time.Now())
+		sub.hub.rest(sh, ts, time.Now())
 	}
 }
 
-// rest puts a topic that has lost its last subscriber among those that are
-// idle, and forgets those that are so for too long or are too many.
-func (sh *hubShard) rest(ts *topicState, now time.Time) {
+// rest puts a topic without subscribers among those that are idle, and forgets
+// those in which nothing has happened for too long, or that are too many; sh.mu
+// is held.
+func (h *EventHub) rest(sh *hubShard, ts *topicState, now time.Time) {
 	ts.since, ts.idle = now, sh.idle.PushBack(ts)
-	for {
+	h.forgetIdle(sh, now)
+}
+
+func (h *EventHub) forgetIdle(sh *hubShard, now time.Time) {
+	for sh.idle.Len() > 0 {
 		oldest := sh.idle.Front().Value.(*topicState)
-		if sh.idle.Len() <= idleMost && now.Sub(oldest.since) < idleTime {
+		if sh.idle.Len() <= idleMost && now.Sub(oldest.since) < idleTime+oldest.log.ttl {
 			return
 		}
 		sh.idle.Remove(oldest.idle)
 		delete(sh.topics, oldest.topic)
+		oldest.mu.Lock()
+		oldest.gone = true
+		h.kept.bytes.Add(-int64(oldest.log.trim(0)))
+		oldest.mu.Unlock()
 	}
 }
 
-func (h *EventHub) lookup(topic string) *topicState {
+// publishTo returns the topic of an event with its mu held, nil where nobody is
+// to get the event, now or later.
+func (h *EventHub) publishTo(topic string, f *family) *topicState {
+	for {
+		ts := h.lookup(topic, f)
+		if ts == nil {
+			return nil
+		}
+		ts.mu.Lock()
+		if !ts.gone {
+			return ts
+		}
+		ts.mu.Unlock() // forgotten since: the next one has another epoch
+	}
+}
+
+// lookup finds a topic for what happens in it, and makes it if it keeps events.
+func (h *EventHub) lookup(topic string, f *family) *topicState {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.topics[topic]
+	ts := sh.topics[topic]
+	switch {
+	case ts == nil && f.classOf().keeps():
+		ts = h.newTopicState(sh, topic, f)
+		h.rest(sh, ts, time.Now())
+	case ts != nil && ts.idle != nil:
+		ts.since = time.Now()
+		sh.idle.MoveToBack(ts.idle)
+	}
+	return ts
 }
 
 var hubSeed = maphash.MakeSeed()

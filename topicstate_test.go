@@ -109,7 +109,7 @@ func TestD2_PositionsOfATopic(t *testing.T) {
 					if sh.idle.Len() > 0 {
 						other := &topicState{topic: "other"}
 						sh.topics["other"] = other
-						sh.rest(other, time.Now())
+						h.rest(sh, other, time.Now())
 						sh.idle.Remove(other.idle)
 						delete(sh.topics, "other")
 					}

@@ -46,7 +46,8 @@ type Route struct {
 	ID          uint64 // of the call, where calls have ids; 0 for none
 }
 
-// Position is where a topic stands: after the event with this offset.
+// Position is where a topic stands: after the event with this offset. The zero
+// Position stands for none: a topic that has no positions.
 type Position struct {
 	Epoch  string
 	Offset uint64
@@ -55,6 +56,7 @@ type Position struct {
 // Event is an event with its encoded payload.
 type Event struct {
 	Topic  string
+	Key    string // of which it is the newest; "" is left out
 	Data   []byte
 	Binary bool // Data is bytes, not JSON
 	At     Position

@@ -45,6 +45,9 @@ func (v1) EndPush(dst []byte) []byte { return append(dst, '}') }
 func (v1) Event(dst []byte, ev Event) []byte {
 	dst = appendString(append(dst, `{"on":`...), ev.Topic)
 	dst = appendPosition(dst, ev.At)
+	if ev.Key != "" {
+		dst = appendString(append(dst, `,"k":`...), ev.Key)
+	}
 	switch {
 	case ev.Hidden:
 	case ev.Binary:
@@ -69,6 +72,9 @@ func appendReplyTo(dst []byte, r Route) []byte {
 }
 
 func appendPosition(dst []byte, at Position) []byte {
+	if at.Epoch == "" {
+		return dst
+	}
 	dst = appendString(append(dst, `,"e":`...), at.Epoch)
 	return strconv.AppendUint(append(dst, `,"o":`...), at.Offset, 10)
 }
@@ -104,6 +110,12 @@ func AppendOpened(dst []byte) []byte { return append(dst, `{"push":""}`...) }
 func AppendSub(dst []byte, topic, class string, at Position) []byte {
 	dst = appendString(append(dst, `{"sub":`...), topic)
 	dst = appendString(append(dst, `,"class":`...), class)
+	return append(appendPosition(dst, at), '}')
+}
+
+// AppendAt appends where a topic stands, after events that were not sent.
+func AppendAt(dst []byte, topic string, at Position) []byte {
+	dst = appendString(append(dst, `{"at":`...), topic)
 	return append(appendPosition(dst, at), '}')
 }
 

@@ -1,0 +1,164 @@
+package kanava
+
+import (
+	"container/list"
+	"time"
+
+	"github.com/kanava-go/kanava/internal/form"
+)
+
+// topicLog is what the memory of this process keeps of one topic: where it
+// stands and, as its class wants it, its events (docs/protocol.md section 4,
+// D1 and D2). Nothing else knows how they are kept: an engine that joins nodes
+// has an append, a since and a values of its own. The topic's mu guards it.
+type topicLog struct {
+	class class
+	size  int // of a Recoverable topic, as is ttl
+	ttl   time.Duration
+
+	at     form.Position            // of the last event; the zero Position of a Volatile topic
+	events fifo[*event]             // of a Recoverable topic: the last ones, without a gap, up to at
+	newest map[string]*list.Element // of a Latest topic: by key, in order
+	order  list.List                // of *event, by offset
+	bytes  int                      // what events, or newest, cost
+}
+
+const (
+	latestMost = 1024           // keys of a Latest topic
+	latestTime = 24 * time.Hour // how long their events are kept
+	keptCost   = 256            // what an event costs besides its bytes
+	itemLeast  = 16             // the bytes of an event in an answer besides its payload, at least
+)
+
+func newTopicLog(f *family, epoch string) topicLog {
+	l := topicLog{class: f.classOf(), at: form.Position{Epoch: epoch}}
+	switch l.class {
+	case volatile:
+		l.at = form.Position{}
+	case recoverable:
+		l.size, l.ttl = f.size, f.ttl
+	}
+	return l
+}
+
+// cost is what it takes to keep ev: its bytes, the value they are the JSON of,
+// and the frames that are made of them.
+func (ev *event) cost() int { return keptCost + 3*len(ev.data) + len(ev.key) + len(ev.except) }
+
+// append gives ev its position and keeps it, if the class does, in place of
+// what is too old or too much then. It returns how many bytes more are kept.
+func (l *topicLog) append(ev *event, now time.Time) (grown int) {
+	if l.class == volatile {
+		return 0
+	}
+	l.at.Offset++
+	ev.at = l.at
+	before := l.bytes
+	switch l.class {
+	case latest:
+		ev.kept = now
+		if at := l.newest[ev.key]; at != nil {
+			l.bytes -= at.Value.(*event).cost()
+			at.Value = ev
+			l.order.MoveToBack(at)
+		} else {
+			if l.newest == nil {
+				l.newest = make(map[string]*list.Element)
+			}
+			l.newest[ev.key] = l.order.PushBack(ev)
+		}
+		l.bytes += ev.cost()
+		if len(l.newest) > latestMost {
+			l.drop()
+		}
+	case recoverable:
+		l.events.push(ev.record(now))
+		l.bytes += ev.cost()
+		if l.events.len() > l.size {
+			l.drop()
+		}
+		l.expire(now)
+	}
+	return l.bytes - before
+}
+
+// oldest returns what drop lets go of, nil if nothing is kept.
+func (l *topicLog) oldest() *event {
+	if l.events.len() > 0 {
+		return *l.events.first()
+	}
+	if first := l.order.Front(); first != nil {
+		return first.Value.(*event)
+	}
+	return nil
+}
+
+// drop lets go of the oldest event.
+func (l *topicLog) drop() {
+	ev := l.oldest()
+	l.bytes -= ev.cost()
+	if l.class == recoverable {
+		l.events.pop()
+		return
+	}
+	l.order.Remove(l.newest[ev.key])
+	delete(l.newest, ev.key)
+}
+
+// expire lets go of what is too old. It returns how many bytes that were.
+func (l *topicLog) expire(now time.Time) (freed int) {
+	before, ttl := l.bytes, latestTime
+	if l.class == recoverable {
+		ttl = l.ttl
+	}
+	for ev := l.oldest(); ev != nil && now.Sub(ev.kept) >= ttl; ev = l.oldest() {
+		l.drop()
+	}
+	return before - l.bytes
+}
+
+// trim lets go of the oldest events until at most bytes are kept. It returns
+// how many bytes that were.
+func (l *topicLog) trim(bytes int) (freed int) {
+	before := l.bytes
+	for l.bytes > bytes && l.oldest() != nil {
+		l.drop()
+	}
+	return before - l.bytes
+}
+
+// since returns the events that followed from, at least one if there is one and
+// then as long as they have at most about bytes: all of them if the last is that
+// of at. It is false if that is not known: another epoch, or events that
+// are not kept, or not any more.
+func (l *topicLog) since(from form.Position, bytes int, now time.Time) (events []*event, ok bool) {
+	if from.Epoch != l.at.Epoch || from.Offset > l.at.Offset {
+		return nil, false
+	}
+	l.expire(now)
+	missed := l.at.Offset - from.Offset
+	kept := l.events.len()
+	if missed > uint64(kept) {
+		return nil, false
+	}
+	for i := kept - int(missed); i < kept; i++ {
+		ev := *l.events.at(i)
+		if bytes -= itemLeast + len(ev.data); bytes < 0 && len(events) > 0 {
+			break
+		}
+		events = append(events, ev)
+	}
+	return events, true
+}
+
+// values calls yield with the newest event of each key of a Latest topic, those
+// with offsets above after and up to to, lower ones first.
+func (l *topicLog) values(after, to uint64, now time.Time, yield func(*event) bool) {
+	l.expire(now)
+	for e := l.order.Front(); e != nil; e = e.Next() {
+		ev := e.Value.(*event)
+		if ev.at.Offset > to || ev.at.Offset > after && !yield(ev) {
+			return
+		}
+	}
+}
