@@ -30,6 +30,7 @@ type conn struct {
 	out         outbox
 	greeting    *greeting // what kanava.v1 keeps until the client has said hello; nil in other forms
 	greeted     atomicFlag
+	was         []string      // ids that the client's last connections had, as it says; set by the hello
 	ping        time.Duration // OpenRequest.Ping
 	broken      []time.Time   // when the last invalid frames came; of the goroutine that reads
 
@@ -44,9 +45,10 @@ type conn struct {
 	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
 	expiry   *time.Timer             // guarded by sessions
 
-	subMu sync.Mutex
-	subs  map[hubTopic]*subscription // guarded by subMu
-	gone  bool                       // guarded by subMu: no more subscriptions
+	subMu      sync.Mutex
+	subs       map[hubTopic]*subscription // guarded by subMu
+	gone       bool                       // guarded by subMu: no more subscriptions
+	recoveries int                        // guarded by subMu: answers to recover under way
 
 	mu        sync.Mutex
 	phase     phase // guarded by mu, as is all that follows

@@ -32,6 +32,8 @@ const (
 	memberOut
 	memberErr
 	memberWait
+	memberE
+	memberO
 	members // their number
 )
 
@@ -40,6 +42,7 @@ var frameMembers = []string{
 	memberRecover: "recover", memberPresence: "presence", memberPing: "ping",
 	memberID: "id", memberBy: "by", memberIn: "in", memberKey: "key",
 	memberOut: "out", memberErr: "err", memberWait: "wait",
+	memberE: "e", memberO: "o",
 }
 
 // Three invalid frames within this time close the connection (P10).
@@ -146,8 +149,14 @@ func (m *message) raw(member int) []byte {
 }
 
 func frameID(raw []byte) (uint64, bool) {
-	id, err := strconv.ParseUint(string(raw), 10, 64)
-	return id, err == nil && id >= 1 && id <= maxID
+	id, ok := frameOffset(raw)
+	return id, ok && id >= 1
+}
+
+// frameOffset reads an integer of a frame.
+func frameOffset(raw []byte) (uint64, bool) {
+	n, err := strconv.ParseUint(string(raw), 10, 64)
+	return n, err == nil && n <= maxID
 }
 
 // control does what a frame says that is no call.
@@ -175,6 +184,8 @@ func (c *conn) control(m *message, kind int) *Error {
 			return Errorf(CodeInvalidFrame, "the member %q is the id of a call", "re")
 		}
 		return c.takeAnswer(id, m)
+	case memberRecover:
+		return c.recover(m)
 	default: // a kind of which this server knows no more than the name, if that
 		if m.id != 0 {
 			c.chargeError()

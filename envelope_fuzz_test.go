@@ -28,7 +28,7 @@ type expected struct {
 
 var kindMembers = []string{"hello", "do", "cancel", "re", "recover", "presence", "ping"}
 
-var frameNames = slices.Concat(kindMembers, []string{"id", "by", "in", "key", "out", "err", "wait"})
+var frameNames = slices.Concat(kindMembers, []string{"id", "by", "in", "key", "out", "err", "wait", "e", "o"})
 
 func judge(text string) expected {
 	invalid := expected{invalid: true}
@@ -60,6 +60,12 @@ func judge(text string) expected {
 		return judgeAnswer(members)
 	case "do":
 		if members["do"][0] != '"' {
+			return invalid
+		}
+	case "recover":
+		_, topic := readText(members["recover"], 256)
+		_, epoch := readText(members["e"], 16)
+		if o, isInteger := readInteger(members["o"]); !isID || !topic || !epoch || !isInteger || o > 1<<53-1 {
 			return invalid
 		}
 	}
@@ -125,11 +131,16 @@ func readObject(text string) (map[string]json.RawMessage, bool) {
 }
 
 func readID(raw json.RawMessage) (uint64, bool) {
-	var n uint64
-	if len(raw) == 0 || raw[0] == 'n' || json.Unmarshal(raw, &n) != nil {
-		return 0, false
-	}
-	return n, n >= 1 && n <= 1<<53-1
+	n, ok := readInteger(raw)
+	return n, ok && n >= 1 && n <= 1<<53-1
+}
+
+func readInteger(raw json.RawMessage) (n uint64, ok bool) {
+	return n, len(raw) > 0 && raw[0] != 'n' && json.Unmarshal(raw, &n) == nil
+}
+
+func readText(raw json.RawMessage, most int) (text string, ok bool) {
+	return text, len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &text) == nil && len(text) <= most
 }
 
 // beyond reports whether the text is of those that encoding/json takes for
@@ -156,7 +167,7 @@ func FuzzFrame(f *testing.F) {
 	for _, seed := range []string{
 		`{"do":"echo","id":7,"in":{"message":"x"}}`, `{"do":"count","id":7,"in":{"n":3}}`, `{"do":"","id":7,"in":[1]}`, `{"do":"echo","by":"action","id":7}`,
 		`{"cancel":7}`, `{"re":1,"out":1}`, `{"re":1,"err":{"code":"aborted","message":"x"}}`, `{"re":1,"wait":true,"out":1}`, `{"ping":true,"id":7}`,
-		`{"recover":"a","id":7}`, `{"presence":"a","id":7}`, `{"dance":1,"id":7}`, `{"id":0}`, `{"\u0064o":"echo","id":7}`, `{"do":"echo","id":7,"key":"k"}`, `{}`, `{`, `[]`, `{"do":"a","cancel":1}`,
+		`{"recover":"a","id":7}`, `{"recover":"a","e":"x","o":0,"id":7}`, `{"recover":"a","e":"x","o":0}`, `{"recover":"a","e":1,"o":-1,"id":7}`, `{"presence":"a","id":7}`, `{"dance":1,"id":7}`, `{"id":0}`, `{"\u0064o":"echo","id":7}`, `{"do":"echo","id":7,"key":"k"}`, `{}`, `{`, `[]`, `{"do":"a","cancel":1}`,
 		`{"x":1,"x":1,"id":3}`, `{"hello":{}}`, `{"do":"ask","id":7}`, `{"do":"echo","id":1e2}`,
 	} {
 		f.Add(seed)

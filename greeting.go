@@ -3,6 +3,7 @@ package kanava
 import (
 	"context"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,7 @@ func (c *conn) hello(raw []byte) *Error {
 	if h.Token != "" {
 		c.greeting.req.Token = h.Token
 	}
+	c.was = formerConns(h.Was)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != phaseGreeting {
@@ -84,6 +86,13 @@ func (c *conn) hello(raw []byte) *Error {
 	c.phase, c.working = phaseConnecting, true
 	go c.work(true)
 	return nil
+}
+
+// formerConns returns what is kept of the ids that a client says its last
+// connections had: the first 8, and nothing that is longer than an id.
+func formerConns(was []string) []string {
+	was = slices.DeleteFunc(was, func(id string) bool { return id == "" || len(id) > 64 })
+	return slices.Clone(was[:min(len(was), 8)])
 }
 
 // greet authenticates the client and tells it that it is open. It reports

@@ -46,6 +46,7 @@ type EventHub struct {
 	epoch    string        // begins each epoch of a topic: 8 random characters
 	epochs   atomic.Uint64 // their number
 	kept     retention
+	pages    pages
 }
 
 // family is the topics "name:<key>" of one [Topic].
@@ -242,6 +243,8 @@ type subscription struct {
 	key   string
 	owned bool // made while somebody was signed in
 	free  bool // readable without a session
+
+	recovering bool // an answer to recover is under way; guarded by conn.subMu
 
 	ended atomicFlag
 }

@@ -46,6 +46,7 @@ func (h *EventHub) sweepLater() {
 // sweep lets go of what is too old, and comes again while something is kept.
 func (h *EventHub) sweep() {
 	now := time.Now()
+	h.pages.forget()
 	h.eachTopic(func(ts *topicState) (freed int) { return ts.log.expire(now) })
 	for i := range h.shards {
 		sh := &h.shards[i]

@@ -221,6 +221,7 @@ type core struct {
 	wiringMu   sync.RWMutex
 	defs       []*channelDef          // guarded by wiringMu
 	outcomes   *outcomes              // of calls with keys
+	recoveries atomic.Int32           // answers to recover that are being made
 	contracted atomic.Pointer[string] // see contract
 	mux        *http.ServeMux         // guarded by wiringMu: finds channels by path
 

@@ -35,8 +35,8 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 			}
 			if it.ev == nil {
 				batch = append(batch, it.frame)
-			} else if f, ok := c.filter(it.ev); ok {
-				batch = append(batch, f)
+			} else if ev, ok := c.filter(it.ev); ok {
+				batch = append(batch, ev.frame(c.form))
 			} else if f, ok := it.ev.hidden(c.form); ok {
 				batch = append(batch, f)
 			}
@@ -53,9 +53,9 @@ func (c *conn) announceClose(end *Closing) bool {
 	return c.announce(end)
 }
 
-// filter runs the outgoing middleware on an event. One that fails is dropped
-// and logged.
-func (c *conn) filter(ev *event) (f Frame, ok bool) {
+// filter runs the outgoing middleware on an event, and returns what it made of
+// it. One that fails is dropped and logged.
+func (c *conn) filter(ev *event) (seen *event, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
@@ -64,26 +64,25 @@ func (c *conn) filter(ev *event) (f Frame, ok bool) {
 	}()
 	value, ok, err := c.outgoing(&c.life, Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.value})
 	if ok {
-		f, err = c.eventFrame(ev, value)
+		seen, err = c.withValue(ev, value)
 	}
 	if err != nil {
 		c.core.logger.Error("outgoing middleware failed", "conn", c.id, "topic", ev.topic, "error", err)
-		return f, false
+		return nil, false
 	}
-	return f, ok
+	return seen, ok
 }
 
-// eventFrame encodes the event with what middleware made of its value.
-func (c *conn) eventFrame(ev *event, value any) (Frame, error) {
+// withValue returns the event with what middleware made of its value.
+func (c *conn) withValue(ev *event, value any) (*event, error) {
 	if sameValue(ev.value, value) {
-		return ev.frame(c.form), nil
+		return ev, nil
 	}
 	own := &event{topic: ev.topic, key: ev.key, at: ev.at}
 	if err := own.encode(value, nil); err != nil {
-		return Frame{}, err
+		return nil, err
 	}
-	f := own.frame(c.form)
-	return f, c.fits(f)
+	return own, c.fits(own.frame(c.form))
 }
 
 // sameValue reports whether middleware left the value alone. It may say no

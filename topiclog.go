@@ -107,14 +107,18 @@ func (l *topicLog) drop() {
 
 // expire lets go of what is too old. It returns how many bytes that were.
 func (l *topicLog) expire(now time.Time) (freed int) {
-	before, ttl := l.bytes, latestTime
-	if l.class == recoverable {
-		ttl = l.ttl
-	}
-	for ev := l.oldest(); ev != nil && now.Sub(ev.kept) >= ttl; ev = l.oldest() {
+	before := l.bytes
+	for ev := l.oldest(); ev != nil && l.tooOld(ev, now); ev = l.oldest() {
 		l.drop()
 	}
 	return before - l.bytes
+}
+
+func (l *topicLog) tooOld(ev *event, now time.Time) bool {
+	if l.class == recoverable {
+		return now.Sub(ev.kept) >= l.ttl
+	}
+	return now.Sub(ev.kept) >= latestTime
 }
 
 // trim lets go of the oldest events until at most bytes are kept. It returns
@@ -135,10 +139,9 @@ func (l *topicLog) since(from form.Position, bytes int, now time.Time) (events [
 	if from.Epoch != l.at.Epoch || from.Offset > l.at.Offset {
 		return nil, false
 	}
-	l.expire(now)
 	missed := l.at.Offset - from.Offset
 	kept := l.events.len()
-	if missed > uint64(kept) {
+	if missed > uint64(kept) || missed > 0 && l.tooOld(*l.events.at(kept - int(missed)), now) {
 		return nil, false
 	}
 	for i := kept - int(missed); i < kept; i++ {
@@ -154,10 +157,9 @@ func (l *topicLog) since(from form.Position, bytes int, now time.Time) (events [
 // values calls yield with the newest event of each key of a Latest topic, those
 // with offsets above after and up to to, lower ones first.
 func (l *topicLog) values(after, to uint64, now time.Time, yield func(*event) bool) {
-	l.expire(now)
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		ev := e.Value.(*event)
-		if ev.at.Offset > to || ev.at.Offset > after && !yield(ev) {
+		if ev.at.Offset > to || ev.at.Offset > after && !l.tooOld(ev, now) && !yield(ev) {
 			return
 		}
 	}

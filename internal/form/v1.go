@@ -48,6 +48,10 @@ func (v1) Event(dst []byte, ev Event) []byte {
 	if ev.Key != "" {
 		dst = appendString(append(dst, `,"k":`...), ev.Key)
 	}
+	return append(appendPayload(dst, ev), '}')
+}
+
+func appendPayload(dst []byte, ev Event) []byte {
 	switch {
 	case ev.Hidden:
 	case ev.Binary:
@@ -58,7 +62,7 @@ func (v1) Event(dst []byte, ev Event) []byte {
 		dst = append(dst, `,"data":`...)
 		dst = append(dst, ev.Data...)
 	}
-	return append(dst, '}')
+	return dst
 }
 
 func (v1) Error(dst []byte, r Route, e Error) []byte {
@@ -117,6 +121,44 @@ func AppendSub(dst []byte, topic, class string, at Position) []byte {
 func AppendAt(dst []byte, topic string, at Position) []byte {
 	dst = appendString(append(dst, `{"at":`...), topic)
 	return append(appendPosition(dst, at), '}')
+}
+
+// BeginPage begins what followed a position: after it come the events, then
+// EndPage. AppendPage makes it the answer to a call.
+func BeginPage(dst []byte, epoch string) []byte {
+	dst = appendString(append(dst, `{"ok":true,"e":`...), epoch)
+	return append(dst, `,"events":[`...)
+}
+
+// AppendPageEvent appends an event of a page; see BeginPage.
+func AppendPageEvent(dst []byte, first bool, ev Event) []byte {
+	if !first {
+		dst = append(dst, ',')
+	}
+	dst = strconv.AppendUint(append(dst, `{"o":`...), ev.At.Offset, 10)
+	return append(appendPayload(dst, ev), '}')
+}
+
+// EndPage ends a page of events up to offset to, which are not all if there is
+// more.
+func EndPage(dst []byte, to uint64, more bool) []byte {
+	dst = strconv.AppendUint(append(dst, `],"o":`...), to, 10)
+	if more {
+		dst = append(dst, `,"more":true`...)
+	}
+	return append(dst, '}')
+}
+
+// AppendNoPage appends, in place of a page, that the server does not know what
+// followed a position; the topic stands at at.
+func AppendNoPage(dst []byte, at Position) []byte {
+	return append(appendPosition(append(dst, `{"ok":false`...), at), '}')
+}
+
+// AppendPage appends the answer to the call with this id; see BeginPage.
+func AppendPage(dst []byte, id uint64, page []byte) []byte {
+	dst = append(appendReplyTo(dst, Route{ID: id}), `,"out":`...)
+	return append(append(dst, page...), '}')
 }
 
 // AppendUnsub appends the last frame of a subscription.
