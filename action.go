@@ -47,7 +47,7 @@ func (d *channelDecl) wrong(format string, args ...any) {
 // check turns a declaration into what runs, or says what is wrong with it.
 func (d *channelDecl) check(s *core) *channelDef {
 	def := &channelDef{channelDecl: d}
-	d.guarded(func() { def.send = outgoingChain(s.outgoing, d.outgoing) }, func(text string) { d.wrong("%s", text) })
+	guarded(func() { def.send = outgoingChain(s.outgoing, d.outgoing) }, func(text string) { d.wrong("%s", text) })
 	d.checkRoute(def)
 	d.checkLimits(s)
 	d.checkDeclared(s)
@@ -158,19 +158,11 @@ func (d *channelDecl) compile(s *core, f *fn, route form.Route, what string) *ac
 		a.route.Dynamic = a.out.Kind() == typemodel.Map || a.out.Kind() == typemodel.Any
 	}
 	lifecycle := f.kind == KindConnect || f.kind == KindDisconnect
-	switch f.opts.access {
-	case accessDefault:
-		a.needsSession = !d.public && !lifecycle || len(f.opts.allow) > 0
-	case accessPublic:
-		if len(f.opts.allow) > 0 {
-			wrong("Public and Allow contradict each other")
-		}
-	case accessProtected:
-		a.needsSession = true
-	default:
-		wrong("Public and Protected contradict each other")
+	needs, text := f.opts.needsSession(d.public || lifecycle)
+	if a.needsSession = needs; text == "" {
+		text = f.opts.wrong(lifecycle)
 	}
-	if text := f.opts.wrong(lifecycle); text != "" {
+	if text != "" {
 		wrong("%s", text)
 	}
 	a.timeout = f.opts.timeout
@@ -192,19 +184,31 @@ func (d *channelDecl) wrap(s *core, a *action, wrong func(string, ...any)) {
 	inner := func(ctx context.Context, inv *Invocation) (any, error) {
 		return a.call(ctx, inv.Conn, inv.In, inv.stream)
 	}
-	d.guarded(func() { a.handler = chain(d.channel, inner, s.middleware, d.middleware, a.opts.middleware) },
+	guarded(func() { a.handler = chain(d.channel, inner, s.middleware, d.middleware, a.opts.middleware) },
 		func(text string) { wrong("%s", text) })
 }
 
 // guarded runs build, which calls functions of the program, and tells wrong
 // why it panics.
-func (d *channelDecl) guarded(build func(), wrong func(text string)) {
+func guarded(build func(), wrong func(text string)) {
 	defer func() {
 		if p := recover(); p != nil {
 			wrong(fmt.Sprint(p))
 		}
 	}()
 	build()
+}
+
+// needsSession tells whether a function needs a session, where public says that
+// others do not, or what is wrong.
+func (o *funcOptions) needsSession(public bool) (needs bool, wrong string) {
+	switch {
+	case o.access == accessPublic && len(o.allow) > 0:
+		return false, "Public and Allow contradict each other"
+	case o.access == accessPublic|accessProtected:
+		return false, "Public and Protected contradict each other"
+	}
+	return o.access == accessProtected || len(o.allow) > 0 || o.access == accessDefault && !public, ""
 }
 
 // wrong says what is wrong with the options of a function.

@@ -29,15 +29,18 @@ func addressOf(remote string) netip.Addr {
 	return addr
 }
 
-// enterAddress counts a connection from remote, or refuses it; leaveAddress
-// undoes that.
-func (s *core) enterAddress(c *conn, remote string) *Error {
-	server, own := s.limits.AddressConns, c.def.own.AddressConns
+// enterAddress counts a connection to a channel from remote, or refuses it;
+// leaveAddress undoes that. A call over HTTP is one too, to no channel.
+func (s *core) enterAddress(on *channelDef, remote string) ([]address, *Error) {
+	server, own := s.limits.AddressConns, 0
+	if on != nil {
+		own = on.own.AddressConns
+	}
 	if server == 0 && own == 0 {
-		return nil
+		return nil, nil
 	}
 	from := addressOf(remote)
-	all, here := address{from, nil}, address{from, c.def}
+	all, here := address{from, nil}, address{from, on}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit := server
@@ -45,20 +48,21 @@ func (s *core) enterAddress(c *conn, remote string) *Error {
 		limit = own
 	} else if server == 0 || s.addresses[all] < server {
 		s.addresses[all]++
+		if on == nil {
+			return []address{all}, nil
+		}
 		s.addresses[here]++
-		c.addresses = []address{all, here}
-		return nil
+		return []address{all, here}, nil
 	}
-	return Errorf(CodeResourceExhausted, "too many connections from this address: the limit is %d", limit)
+	return nil, Errorf(CodeResourceExhausted, "too many connections from this address: the limit is %d", limit)
 }
 
 // leaveAddress takes out a connection, whether it is counted or not; s.mu is
 // held.
-func (s *core) leaveAddress(c *conn) {
-	for _, at := range c.addresses {
+func (s *core) leaveAddress(counted []address) {
+	for _, at := range counted {
 		if s.addresses[at]--; s.addresses[at] == 0 {
 			delete(s.addresses, at)
 		}
 	}
-	c.addresses = nil
 }

@@ -6,6 +6,8 @@ package kanava_test
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -84,6 +86,28 @@ func TestAllocationsOfATypedEcho(t *testing.T) {
 		if got := testing.AllocsPerRun(2000, typedEcho(t, form)); got > budget {
 			t.Errorf("%.1f allocations a message in the form %q, the budget is %d", got, form, budget)
 		}
+	}
+}
+
+// A call over HTTP has a budget of allocations, besides those of net/http.
+func TestAllocationsOfACallOverHTTP(t *testing.T) {
+	const budget = 22
+	srv := kanava.NewServer(kanava.Options[account]{})
+	srv.WireHTTP("POST /echo", kanava.PlainFunc(func(_ context.Context, in typedIn) (typedOut, error) { return typedOut{in.Message, 1}, nil }, kanava.Public()))
+	req := &kanava.OpenRequest{URL: &url.URL{Path: "/echo"}, Host: "example.com", Header: http.Header{}, RemoteAddr: "192.0.2.1:1"}
+	body := []byte(`{"message":"0123456789012345678901234567890123456789012345678901234567890123"}`)
+	got := testing.AllocsPerRun(1000, func() {
+		x, err := srv.OpenHTTP(context.Background(), http.MethodPost, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.Run(body, nil); err != nil {
+			t.Fatal(err)
+		}
+		x.End()
+	})
+	if got > budget {
+		t.Errorf("%.1f allocations a call, the budget is %d", got, budget)
 	}
 }
 

@@ -33,7 +33,7 @@ func (x *call) Value(key any) any {
 	return nil
 }
 
-// callOf returns the call that ctx belongs to, or nil.
+// callOf returns the call of a connection that ctx belongs to, or nil.
 func callOf(ctx context.Context) *call {
 	x, _ := ctx.Value(callKey{}).(*call)
 	return x
@@ -42,13 +42,15 @@ func callOf(ctx context.Context) *call {
 // SessionFrom returns the session of the call that ctx belongs to, for plain
 // functions. It is false where there is none, or one of another type.
 func SessionFrom[Session any](ctx context.Context) (Session, bool) {
-	var zero Session
-	x := callOf(ctx)
-	if x == nil {
-		return zero, false
+	var live *session
+	switch x := ctx.Value(callKey{}).(type) {
+	case *call:
+		live = x.c.liveSession()
+	case *HTTPCall:
+		live = x.liveSession()
 	}
-	live := x.c.liveSession()
 	if live == nil {
+		var zero Session
 		return zero, false
 	}
 	s, ok := live.value.(Session)
@@ -62,7 +64,7 @@ func (c *conn) newCall(a *action, m message) *call {
 		x.end = time.Now().Add(a.timeout)
 	}
 	if a.stream {
-		x.stream = &streamEnd{call: x}
+		x.stream = &streamEnd{to: x, call: x}
 	}
 	x.ctx = x
 	return x

@@ -3,6 +3,7 @@ package kanava
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -66,7 +67,7 @@ func (c *conn) isLive() bool { return c.state() != StateClosed }
 func (s *core) ofUser(userID string) []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := s.users[userID]
+	u := s.users[caller{id: userID}]
 	if u == nil {
 		return nil
 	}
@@ -109,8 +110,15 @@ func (s *core) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
-	s.leaveAddress(c)
-	if len(s.conns) == 0 && s.empty != nil {
+	s.leaveAddress(c.addresses)
+	c.addresses = nil
+	s.tellEmpty()
+}
+
+// tellEmpty tells those who wait for it that nothing runs any more; s.mu is
+// held.
+func (s *core) tellEmpty() {
+	if len(s.conns) == 0 && len(s.calls) == 0 && s.empty != nil {
 		select {
 		case <-s.empty:
 		default:
@@ -119,12 +127,31 @@ func (s *core) remove(c *conn) {
 	}
 }
 
-// user is what the server keeps of a user who has signed in somewhere.
+// caller is who is counted: a user, or who calls over HTTP from an address
+// without having signed in.
+type caller struct {
+	id   string // "" for an address
+	from netip.Addr
+}
+
+// user is what the server keeps of a caller.
 type user struct {
+	who     caller
 	conns   map[*conn]struct{}
 	on      map[*channelDef]int // how many of conns are on each channel that has Limits.UserConns of its own
+	calls   int                 // over HTTP, which run
 	buckets buckets
 	leaving bool // a timer looks again when the buckets are full
+}
+
+// user returns the entry of a caller, which leave removes; s.mu is held.
+func (s *core) user(who caller) *user {
+	u := s.users[who]
+	if u == nil {
+		u = &user{who: who, conns: make(map[*conn]struct{}), on: make(map[*channelDef]int)}
+		s.users[who] = u
+	}
+	return u
 }
 
 // indexUser moves a connection from one user to another; nil is nobody. It
@@ -137,11 +164,7 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if to != "" {
-		u := s.users[to]
-		if u == nil {
-			u = &user{conns: make(map[*conn]struct{}), on: make(map[*channelDef]int)}
-			s.users[to] = u
-		}
+		u := s.user(caller{id: to})
 		if err := u.room(s, c.def); err != nil {
 			return err
 		}
@@ -153,32 +176,32 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 	} else {
 		c.ofUser.Store(nil)
 	}
-	if u := s.users[from]; u != nil {
+	if u := s.users[caller{id: from}]; u != nil {
 		delete(u.conns, c)
 		if c.def.own.UserConns > 0 {
 			u.on[c.def]--
 		}
-		s.forget(from, u)
+		s.forget(u)
 	}
 	return nil
 }
 
-// room refuses a user who has too many connections, on the server or the
-// channel; s.mu is held.
+// room refuses a user who has too many connections, calls over HTTP included,
+// on the server or the channel; s.mu is held.
 func (u *user) room(s *core, def *channelDef) error {
 	limit := s.limits.UserConns
 	if own := def.own.UserConns; own > 0 && u.on[def] >= own {
 		limit = own
-	} else if len(u.conns) < limit {
+	} else if len(u.conns)+u.calls < limit {
 		return nil
 	}
 	return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", limit)
 }
 
-// forget removes a user who has no connection, as soon as the user's buckets
-// are full: leaving and coming back does not fill them. s.mu is held.
-func (s *core) forget(id string, u *user) {
-	if len(u.conns) > 0 || u.leaving {
+// forget removes a caller who has no connection, as soon as the caller's
+// buckets are full: leaving and coming back does not fill them. s.mu is held.
+func (s *core) forget(u *user) {
+	if len(u.conns) > 0 || u.calls > 0 || u.leaving {
 		return
 	}
 	if wait := time.Until(u.buckets.fullAt()); wait > 0 {
@@ -187,11 +210,11 @@ func (s *core) forget(id string, u *user) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			u.leaving = false
-			s.forget(id, u)
+			s.forget(u)
 		})
 		return
 	}
-	delete(s.users, id)
+	delete(s.users, u.who)
 }
 
 func userOf(s *session) string {

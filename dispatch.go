@@ -3,8 +3,6 @@ package kanava
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"slices"
 
 	"github.com/kanava-go/kanava/internal/form"
@@ -124,6 +122,11 @@ func (c *conn) permit(a *action) *Error {
 		}
 		return Errorf(CodeUnauthenticated, "sign in first")
 	}
+	return a.allows(s)
+}
+
+// allows checks the permissions of a session.
+func (a *action) allows(s *session) *Error {
 	for _, anyOf := range a.opts.allow {
 		if !holdsOne(s.id.Permissions, anyOf) {
 			return Errorf(CodePermissionDenied, "this needs a permission that the session does not have")
@@ -181,13 +184,13 @@ func (x *call) run() {
 	}
 }
 
-func (x *call) panicked(p any) error {
-	x.c.core.logger.Error("function panicked", x.attrs(slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
-	return errPanicked
-}
+func (x *call) panicked(p any) error { return x.c.core.panicked(x, p) }
 
-// errPanicked stands for a panic that is logged already.
-var errPanicked = errors.New("panic")
+func (x *call) stopped() error { return x.Err() }
+
+func (x *call) kind() Kind { return x.a.kind }
+
+func (x *call) gone() bool { return x.c.out.isClosed() }
 
 func (x *call) attrs(more ...any) []any {
 	return append([]any{"conn", x.c.id, "channel", x.c.def.name, "function", x.a.kind.String(), "action", x.a.route.Action}, more...)

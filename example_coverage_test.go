@@ -23,6 +23,7 @@ var shownElsewhere = map[string]string{
 	"kanava.Detail":      "ExampleInvalid makes one",
 	"kanava.Event":       "ExampleEventHub_Listen",
 	"kanava.Frame":       "ExampleDispatcher",
+	"kanava.HTTPCall":    "ExampleHTTPDispatcher",
 	"kanava.Handler":     "ExampleMiddleware",
 	"kanava.HubOptions":  "ExampleEventHub",
 	"kanava.Identity":    "ExampleOptions",

@@ -17,7 +17,7 @@ import (
 	"github.com/kanava-go/kanava/manifest"
 )
 
-// Manifest describes the channels wired so far, for generators of clients and
+// Manifest describes the channels and functions wired so far, for generators of clients and
 // documents. It is the same on every run and machine.
 func (s *Server[Session]) Manifest() *manifest.Manifest { return s.c.manifest() }
 
@@ -75,10 +75,16 @@ func (s *core) manifest() *manifest.Manifest {
 	for _, d := range s.defs {
 		describe(d, first)
 	}
+	for _, f := range s.https {
+		describeHTTP(f, first)
+	}
 	schemas := first.Renamed(typeNames(first.Definitions()))
 	m := &manifest.Manifest{Form: manifest.Form, Level: s.level, Channels: []manifest.Channel{}, Types: manifest.Types{}}
 	for _, d := range s.defs {
 		m.Channels = append(m.Channels, describe(d, schemas))
+	}
+	for _, f := range s.https {
+		m.HTTP = append(m.HTTP, describeHTTP(f, schemas))
 	}
 	for _, d := range schemas.Definitions() {
 		m.Types[d.Name] = withGoType(d)
@@ -116,22 +122,8 @@ func (s *core) tooOld(contract string) bool {
 
 // describe describes one channel; schemas has its types from then on.
 func describe(d *channelDef, schemas *typemodel.Schemas) manifest.Channel {
-	of := func(m *typemodel.Model) jsontext.Value {
-		if m == nil {
-			return nil
-		}
-		return schemas.Of(m)
-	}
-	function := func(a *action) manifest.Function {
-		f := manifest.Function{
-			Doc: a.opts.summary, Tags: a.opts.tags, Stream: a.stream, Session: a.needsSession,
-			Out: of(a.out), Go: goFunction(a.goFn),
-		}
-		if a.fn.in != noneType {
-			f.In = of(a.in)
-		}
-		return f
-	}
+	of := func(m *typemodel.Model) jsontext.Value { return schemaOf(m, schemas) }
+	function := func(a *action) manifest.Function { return describeFunction(a, schemas) }
 	c := manifest.Channel{Name: d.name, Route: d.route, Tags: d.tags, Binary: d.onBinary != nil}
 	if params := d.opening.Params(); len(params) > 0 {
 		c.Opening = &manifest.Opening{Type: of(d.opening.Given())}
@@ -172,6 +164,34 @@ func describe(d *channelDef, schemas *typemodel.Schemas) manifest.Channel {
 		}
 	}
 	return c
+}
+
+// describeHTTP describes a function over HTTP.
+func describeHTTP(f *httpFunc, schemas *typemodel.Schemas) manifest.HTTPFunc {
+	h := manifest.HTTPFunc{Method: f.method, Pattern: f.path, Function: describeFunction(f.action, schemas)}
+	for _, p := range f.plan.Params() {
+		h.Params = append(h.Params, manifest.Param(p))
+	}
+	return h
+}
+
+func describeFunction(a *action, schemas *typemodel.Schemas) manifest.Function {
+	f := manifest.Function{
+		Doc: a.opts.summary, Tags: a.opts.tags, Stream: a.stream, Session: a.needsSession,
+		Out: schemaOf(a.out, schemas), Go: goFunction(a.goFn),
+	}
+	if a.fn.in != noneType {
+		f.In = schemaOf(a.in, schemas)
+	}
+	return f
+}
+
+// schemaOf returns nil for no model.
+func schemaOf(m *typemodel.Model, schemas *typemodel.Schemas) jsontext.Value {
+	if m == nil {
+		return nil
+	}
+	return schemas.Of(m)
 }
 
 // goFunction makes package path and name of what the runtime calls a function:

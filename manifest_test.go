@@ -1,6 +1,7 @@
 package kanava_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kanava-go/kanava"
@@ -168,5 +170,39 @@ func TestManifestTypeNames(t *testing.T) {
 	slices.Reverse(routes)
 	if diff := cmp.Diff(got, get(routes...)); diff != "" {
 		t.Errorf("in another order: %s", diff)
+	}
+}
+
+// Functions over HTTP are in the manifest, and in its hash.
+func TestManifestHTTP(t *testing.T) {
+	type query struct {
+		ID   string   `json:"id" path:"id"`
+		Tags []string `json:"tags" query:"tag"`
+		Text string   `json:"text"`
+	}
+	served := func(pattern string, opts ...kanava.FuncOption) *manifest.Manifest {
+		srv := kanava.NewServer(kanava.Options[account]{})
+		srv.WireHTTP(pattern, kanava.PlainFunc(func(context.Context, query) (int, error) { return 0, nil }, opts...))
+		return srv.Manifest()
+	}
+	m := served("PUT /a/{id}", kanava.Doc("Change it", "tag"))
+	want := []manifest.HTTPFunc{{
+		Method: "PUT", Pattern: "/a/{id}",
+		Params:   []manifest.Param{{Name: "id", Path: "id"}, {Name: "tags", Query: "tag", Many: true}},
+		Function: manifest.Function{Doc: "Change it", Tags: []string{"tag"}, Session: true, In: jsontext.Value(`{"$ref":"#/$defs/Query"}`), Out: m.HTTP[0].Out},
+	}}
+	if diff := cmp.Diff(want, m.HTTP); diff != "" || !strings.Contains(string(m.HTTP[0].Out), `"integer"`) || !strings.Contains(string(m.Types["Query"]), `"text"`) {
+		t.Error(diff, m.Types)
+	}
+	raw, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := manifest.Read(bytes.NewReader(raw)); err != nil || len(again.HTTP) != 1 || again.SetHash() != nil || again.Hash != m.Hash {
+		t.Errorf("read again: %v", err)
+	}
+	none := kanava.NewServer(kanava.Options[account]{}).Manifest()
+	if other := served("PUT /b/{id}"); other.Hash == m.Hash || none.Hash == m.Hash || served("PUT /a/{id}", kanava.Public()).Hash != m.Hash {
+		t.Errorf("hashes: %s, %s, %s", m.Hash, other.Hash, none.Hash)
 	}
 }

@@ -11,13 +11,13 @@ import (
 
 // Invocation is one run of a function as middleware sees it.
 type Invocation struct {
-	Conn    Conn     // the connection; use Guard for typed access
-	Channel string   // name of the wiring
-	Action  string   // name of the route; "" for OnMessage and the lifecycle functions
+	Conn    Conn     // the connection; use Guard for typed access. nil over HTTP
+	Channel string   // name of the wiring; "" over HTTP
+	Action  string   // name of the route; "" for OnMessage and the lifecycle functions; the pattern over HTTP
 	Kind    Kind     // message, connect, disconnect or binary
 	Tags    []string // of the channel and the function; not to be changed
 	In      any      // pointer to the decoded and validated input; nil where there is none
-	Opening any      // pointer to the opening data; not to be changed
+	Opening any      // pointer to the opening data; not to be changed. nil over HTTP
 	Session any      // the session, nil where there is none
 
 	stream *streamEnd
@@ -35,13 +35,16 @@ type Middleware func(next Handler) Handler
 
 // Guard makes middleware that lets a call through if f returns nil, and ends
 // it with f's error otherwise. f sees the typed channel. Wire panics if the
-// channel it is wired to has other types.
+// channel it is wired to has other types, and WireHTTP because there is none.
 func Guard[Open, Session any](f func(ctx context.Context, ch *Channel[Open, Session]) error) Middleware {
 	where := callerPlace(0)
 	mustFunc(f == nil, "Guard", where)
 	want := reflect.TypeFor[*Channel[Open, Session]]()
 	return func(next Handler) Handler {
-		if have := wiring.channel.Load(); have != nil && *have != want {
+		switch have := wiring.channel.Load(); {
+		case have != nil && *have == nil:
+			panic(fmt.Sprintf("guard at %s is for %s, but a function over HTTP has no channel", where, channelName(want)))
+		case have != nil && *have != want:
 			panic(fmt.Sprintf("guard at %s is for %s, but the channel is %s", where, channelName(want), channelName(*have)))
 		}
 		return func(ctx context.Context, inv *Invocation) (any, error) {
@@ -64,7 +67,7 @@ var wiring struct {
 	channel atomic.Pointer[reflect.Type]
 }
 
-// chain puts middleware around h for a channel; the first of each group is its
+// chain puts middleware around h for a channel, nil for a function over HTTP; the first of each group is its
 // outermost, and so is the first group.
 func chain(channel reflect.Type, h Handler, groups ...[]Middleware) Handler {
 	wiring.mu.Lock()
@@ -84,9 +87,9 @@ func chain(channel reflect.Type, h Handler, groups ...[]Middleware) Handler {
 
 // Payload is something on its way to one client.
 type Payload struct {
-	Conn    Conn
-	Channel string // name of the wiring
-	Action  string // of replies and items
+	Conn    Conn   // nil for what a function returns or sends over HTTP
+	Channel string // name of the wiring; "" over HTTP
+	Action  string // of replies and items; the pattern over HTTP
 	Topic   string // of events
 	Kind    Kind
 	Value   any // what is sent; not to be changed, but may be replaced. Raw events are jsontext.Value or []byte

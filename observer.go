@@ -16,7 +16,8 @@ type Observer interface {
 	ConnOpened(c ConnInfo)
 	// ConnClosed comes last, after OnDisconnect.
 	ConnClosed(c ConnInfo, code CloseCode, lasted time.Duration)
-	// OpenRefused reports a client that was turned away.
+	// OpenRefused reports a client that was turned away: route is that of the
+	// channel, or the pattern of a function over HTTP; "" where there is none.
 	OpenRefused(route string, err *Error)
 	// CallStarted comes when a function's turn has come. The context it
 	// returns is the function's: tracing puts its span there. ended is called
@@ -29,7 +30,8 @@ type Observer interface {
 // ConnInfo identifies a connection.
 type ConnInfo struct{ ID, Channel string }
 
-// CallInfo identifies a call.
+// CallInfo identifies a call. Over HTTP Conn and Channel are "", and Action is
+// the pattern.
 type CallInfo struct {
 	Conn, Channel, Action string
 	Kind                  Kind

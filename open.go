@@ -48,8 +48,9 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	}
 	c := &conn{core: s, def: m.def, peer: peer, id: rand.Text(), opened: time.Now(), done: make(chan struct{})}
 	c.out.wake = peer.Wake
-	if e := s.enterAddress(c, req.RemoteAddr); e != nil {
-		return nil, e
+	var refused *Error
+	if c.addresses, refused = s.enterAddress(m.def, req.RemoteAddr); refused != nil {
+		return nil, refused
 	}
 	defer func() {
 		if link == nil {
@@ -124,24 +125,28 @@ func (c *conn) authenticate(ctx context.Context, req *OpenRequest) error {
 	if c.core.authenticate == nil {
 		return nil
 	}
-	value, err := c.core.authenticate(ctx, req)
-	if err != nil {
-		if tooLate(ctx) {
-			return err
-		}
-		return asError(err, Errorf(CodeUnauthenticated, "authentication failed"))
-	}
-	if value == nil {
-		return nil
+	value, err := c.core.signIn(ctx, req)
+	if err != nil || value == nil {
+		return err
 	}
 	return c.setSession(ctx, value)
 }
 
-// routeMatch is what a route handler reports: the mux finds the channel by
-// serving a request to it.
+// signIn asks Options.Authenticate for a session; nil is none.
+func (s *core) signIn(ctx context.Context, req *OpenRequest) (any, error) {
+	value, err := s.authenticate(ctx, req)
+	if err != nil && !tooLate(ctx) {
+		return nil, asError(err, Errorf(CodeUnauthenticated, "authentication failed"))
+	}
+	return value, err
+}
+
+// routeMatch is what a route handler reports: the mux finds the channel, or the
+// function over HTTP, by serving a request to it.
 type routeMatch struct {
-	def *channelDef
-	req *http.Request
+	def  *channelDef
+	http *httpFunc
+	req  *http.Request
 }
 
 func (*routeMatch) Header() http.Header         { return http.Header{} }
@@ -156,10 +161,14 @@ func (h routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *core) match(req *OpenRequest) *routeMatch {
-	m := &routeMatch{}
 	s.wiringMu.RLock()
 	defer s.wiringMu.RUnlock()
-	s.mux.ServeHTTP(m, &http.Request{Method: http.MethodGet, URL: req.URL, Host: req.Host, RequestURI: req.URL.RequestURI()})
+	return matchIn(s.mux, http.MethodGet, req)
+}
+
+func matchIn(mux *http.ServeMux, method string, req *OpenRequest) *routeMatch {
+	m := &routeMatch{}
+	mux.ServeHTTP(m, &http.Request{Method: method, URL: req.URL, Host: req.Host, RequestURI: req.URL.RequestURI()})
 	return m
 }
 

@@ -36,7 +36,7 @@ func (x *call) answer(out any, err error) {
 	if err == nil {
 		return
 	}
-	e := x.toError(err)
+	e := x.c.core.toError(x, err)
 	code = e.Code
 	if x.a.kind == KindDisconnect {
 		return
@@ -200,8 +200,12 @@ var errOverReply = errors.New("over Limits.Reply")
 
 // fits returns an error for a frame of this connection alone that is too large.
 func (c *conn) fits(f Frame) error {
-	if limit := c.def.limits.Reply; len(f.Data) > limit {
-		return Errorf(CodeTooLarge, "the message to the client has %d bytes; the limit is %d", len(f.Data), limit).Because(errOverReply)
+	return overReply(len(f.Data), c.def.limits.Reply)
+}
+
+func overReply(bytes, limit int) error {
+	if bytes > limit {
+		return Errorf(CodeTooLarge, "the message to the client has %d bytes; the limit is %d", bytes, limit).Because(errOverReply)
 	}
 	return nil
 }

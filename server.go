@@ -101,8 +101,10 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		logger:          opts.Logger,
 		observer:        opts.Observer,
 		mux:             http.NewServeMux(),
+		httpMux:         http.NewServeMux(),
 		conns:           make(map[string]*conn),
-		users:           make(map[string]*user),
+		users:           make(map[caller]*user),
+		calls:           make(map[*HTTPCall]struct{}),
 		addresses:       make(map[address]int),
 		outcomes:        newOutcomes(roomOfUser, roomOfAll),
 	}
@@ -224,13 +226,16 @@ type core struct {
 	recoveries atomic.Int32           // answers to recover that are being made
 	contracted atomic.Pointer[string] // see contract
 	mux        *http.ServeMux         // guarded by wiringMu: finds channels by path
+	https      []*httpFunc            // guarded by wiringMu: functions over HTTP, in the order of WireHTTP
+	httpMux    *http.ServeMux         // guarded by wiringMu: finds them by method and path
 
 	mu        sync.Mutex
-	conns     map[string]*conn // guarded by mu
-	users     map[string]*user // guarded by mu: by user id, of live sessions
-	addresses map[address]int  // guarded by mu: connections, where Limits.AddressConns bounds them
-	draining  bool             // guarded by mu
-	empty     chan struct{}    // guarded by mu: closed when the last of conns has gone; nil if nobody waits
+	conns     map[string]*conn       // guarded by mu
+	calls     map[*HTTPCall]struct{} // guarded by mu: those that run
+	users     map[caller]*user       // guarded by mu: with live sessions, or calls over HTTP
+	addresses map[address]int        // guarded by mu: connections, where Limits.AddressConns bounds them
+	draining  bool                   // guarded by mu
+	empty     chan struct{}          // guarded by mu: closed when the last of conns has gone; nil if nobody waits
 }
 
 // wire checks a channel and adds it.
@@ -251,6 +256,11 @@ func (s *core) wire(d *channelDecl) {
 			}
 		}
 		d.wrong("Route %q: %v", d.route, err)
+	}
+	for _, f := range s.https {
+		if f.takes(d.route) {
+			d.wrong("Route %q matches the same requests as %q, which WireHTTP wired at %s", d.route, f.pattern(), f.where)
+		}
 	}
 	s.defs = append(s.defs, def)
 	s.contracted.Store(nil)
@@ -285,16 +295,14 @@ func pathNames(route string) (map[string]bool, error) {
 }
 
 func (s *core) shutdown(ctx context.Context) error {
-	if x := callOf(ctx); x != nil && x.c.core == s {
+	if s.runs(ctx) {
 		return errors.New("kanava: Shutdown inside a function would wait for itself: call it in a goroutine, with a context of its own")
 	}
 	s.mu.Lock()
 	s.draining = true
 	if s.empty == nil {
 		s.empty = make(chan struct{})
-		if len(s.conns) == 0 {
-			close(s.empty)
-		}
+		s.tellEmpty()
 	}
 	empty := s.empty
 	s.mu.Unlock()
@@ -316,8 +324,20 @@ func (s *core) shutdown(ctx context.Context) error {
 		for _, c := range s.all() {
 			c.cut(*s.drainClosing())
 		}
+		s.cutCalls()
 		return ctx.Err()
 	}
+}
+
+// runs reports whether ctx belongs to a function of this server.
+func (s *core) runs(ctx context.Context) bool {
+	switch x := ctx.Value(callKey{}).(type) {
+	case *call:
+		return x.c.core == s
+	case *HTTPCall:
+		return x.core == s
+	}
+	return false
 }
 
 func (s *core) drainClosing() *Closing {

@@ -27,8 +27,14 @@ func (s *Stream[Out]) Send(ctx context.Context, out Out) error { return s.send(c
 
 // streamEnd is the other end of a Stream: the running call.
 type streamEnd struct {
-	call  *call
+	to    itemSender
+	call  *call       // of a connection; nil over HTTP
 	ended atomic.Bool // the function has returned
+}
+
+// itemSender is a running call of a stream function.
+type itemSender interface {
+	sendItem(ctx context.Context, v any) error
 }
 
 func streamTo[Out any](s *streamEnd) *Stream[Out] {
@@ -36,6 +42,6 @@ func streamTo[Out any](s *streamEnd) *Stream[Out] {
 		if s.ended.Load() {
 			return ErrClosed
 		}
-		return s.call.sendItem(ctx, out)
+		return s.to.sendItem(ctx, out)
 	}}
 }

@@ -45,6 +45,8 @@ func Diff(older, newer *Manifest) []Change {
 			d.fine("is new")
 		}
 	}
+	d.where = "HTTP"
+	match(d, " ", older.HTTP, newer.HTTP, HTTPFunc.name, d.http)
 	return d.changes
 }
 
@@ -108,6 +110,41 @@ func (d *differ) channel(a, b Channel) {
 	match(d, ": presence ", a.Presences, b.Presences, func(x Presence) string { return x.Name }, func(x, y Presence) { d.value(x.Member, y.Member, false) })
 }
 
+// http compares functions over HTTP. A member whose place is no parameter's is
+// one of the body.
+func (d *differ) http(a, b HTTPFunc) {
+	d.params(a.Params, b.Params)
+	d.toBody(a.Params, b, d.newer)
+	d.toBody(b.Params, a, d.older)
+	d.function(&a.Function, &b.Function)
+}
+
+// toBody finds parameters that are members of the body in the other version.
+func (d *differ) toBody(params []Param, other HTTPFunc, types Types) {
+	in, err := ParseSchema(other.In)
+	if err != nil {
+		return
+	}
+	if in = resolve(types, in); in == nil {
+		return
+	}
+	for _, p := range params {
+		named := func(x Param) bool { return x.Name == p.Name }
+		if !slices.ContainsFunc(other.Params, named) && slices.ContainsFunc(in.Properties, func(x Property) bool { return x.Name == p.Name }) {
+			d.at(" /"+p.Name, func() { d.breaking("travels elsewhere") })
+		}
+	}
+}
+
+// params compares where members travel that both have.
+func (d *differ) params(a, b []Param) {
+	for _, p := range a {
+		if i := slices.IndexFunc(b, func(x Param) bool { return x.Name == p.Name }); i >= 0 && b[i] != p {
+			d.at(" /"+p.Name, func() { d.breaking("travels elsewhere") })
+		}
+	}
+}
+
 func optional(f *Function) []*Function {
 	if f == nil {
 		return nil
@@ -149,11 +186,7 @@ func (d *differ) opening(a, b *Opening) {
 		if b == nil {
 			b = &Opening{Type: jsontext.Value(`{"type":"object"}`)}
 		}
-		for _, p := range a.Params {
-			if i := slices.IndexFunc(b.Params, func(x Param) bool { return x.Name == p.Name }); i >= 0 && b.Params[i] != p {
-				d.at(" /"+p.Name, func() { d.breaking("travels elsewhere") })
-			}
-		}
+		d.params(a.Params, b.Params)
 		d.value(a.Type, b.Type, true)
 	})
 }

@@ -119,3 +119,29 @@ func TestDiffOfChannels(t *testing.T) {
 		t.Errorf("the same: %v", same)
 	}
 }
+
+func TestDiffOfHTTP(t *testing.T) {
+	const types = `"$defs":{"I":{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"},"c":{"type":"string"},"d":{"type":"string"}}}}`
+	older := read(t, `{"kanava":1,"level":1,`+types+`,"http":[{"method":"GET","pattern":"/gone"},
+		{"method":"PUT","pattern":"/x","in":{"$ref":"#/$defs/I"},"out":true,"params":[{"name":"a","query":"a"},{"name":"b","query":"b"}]}]}`)
+	newer := read(t, `{"kanava":1,"level":1,`+types+`,"http":[{"method":"PUT","pattern":"/x","in":{"$ref":"#/$defs/I"},"stream":true,"out":true,
+		"params":[{"name":"a","query":"A"},{"name":"c","query":"c"}]},{"method":"POST","pattern":"/gone"}]}`)
+	var got []string
+	for _, c := range manifest.Diff(older, newer) {
+		got = append(got, c.String())
+	}
+	want := []string{
+		"BREAKING:   HTTP GET /gone is no longer there",
+		"BREAKING:   HTTP PUT /x /a travels elsewhere",
+		"BREAKING:   HTTP PUT /x /b travels elsewhere",
+		"BREAKING:   HTTP PUT /x /c travels elsewhere",
+		"BREAKING:   HTTP PUT /x is a stream in one and not in the other",
+		"compatible: HTTP POST /gone is new",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if same := manifest.Diff(older, older); same != nil {
+		t.Errorf("the same: %v", same)
+	}
+}

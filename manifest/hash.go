@@ -22,6 +22,10 @@ func (m *Manifest) SetHash() error {
 	for _, c := range sortedBy(m.Channels, func(c Channel) string { return c.Route }) {
 		channels = append(channels, h.channel(c))
 	}
+	var https []any
+	for _, f := range sortedBy(m.HTTP, HTTPFunc.name) {
+		https = append(https, []any{f.Method, f.Pattern, sortedBy(f.Params, paramName), h.function(f.Function)})
+	}
 	// Types are listed in the order in which they were met.
 	types := []any{}
 	for len(types) < len(h.met) { // which grows
@@ -30,7 +34,11 @@ func (m *Manifest) SetHash() error {
 	if h.err != nil {
 		return h.err
 	}
-	raw, err := json.Marshal([]any{channels, types}, json.Deterministic(true))
+	parts := []any{channels, types}
+	if https != nil {
+		parts = append(parts, https)
+	}
+	raw, err := json.Marshal(parts, json.Deterministic(true))
 	if err != nil {
 		return err
 	}
@@ -55,11 +63,15 @@ func sortedBy[T any](list []T, key func(T) string) []T {
 	return slices.SortedStableFunc(slices.Values(list), func(x, y T) int { return strings.Compare(key(x), key(y)) })
 }
 
+func paramName(p Param) string { return p.Name }
+
+func (f HTTPFunc) name() string { return f.Method + " " + f.Pattern }
+
 func (h *hasher) channel(c Channel) any {
 	out := map[string]any{"route": c.Route, "keys": c.Keys, "binary": c.Binary}
 	if c.Opening != nil {
 		out["opening"] = []any{
-			sortedBy(c.Opening.Params, func(p Param) string { return p.Name }),
+			sortedBy(c.Opening.Params, paramName),
 			h.schema(c.Opening.Type),
 		}
 	}

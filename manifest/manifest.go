@@ -23,6 +23,7 @@ type Manifest struct {
 	Level    int         `json:"level"`    // rises with each breaking change
 	Hash     string      `json:"hash"`     // of what goes over the wire
 	Channels []Channel   `json:"channels"` // in the order in which they were wired
+	HTTP     []HTTPFunc  `json:"http,omitempty"`
 	Types    Types       `json:"$defs"`
 	Errors   []ErrorCode `json:"errors"`
 	Closes   []CloseCode `json:"closes"`
@@ -89,6 +90,17 @@ type Function struct {
 type Action struct {
 	By   string `json:"by"` // one of Channel.Keys
 	Name string `json:"name"`
+	Function
+}
+
+// HTTPFunc is a function that is called over HTTP. Its stream is one of
+// server-sent events.
+type HTTPFunc struct {
+	Method  string `json:"method"`
+	Pattern string `json:"pattern"` // path pattern of net/http: "/jobs/{id}"
+	// Params say which members of In travel in the path, the query or the header;
+	// the others are those of the body, a JSON object.
+	Params []Param `json:"params,omitempty"`
 	Function
 }
 

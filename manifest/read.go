@@ -76,6 +76,24 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("channel %q: %w", c.Name, err)
 		}
 	}
+	return m.checkHTTP()
+}
+
+func (m *Manifest) checkHTTP() error {
+	wired := map[string]bool{}
+	for _, f := range m.HTTP {
+		if f.Method == "" || f.Pattern == "" || wired[f.name()] {
+			return fmt.Errorf("function %q over HTTP: a part is empty, or it is there twice", f.name())
+		}
+		wired[f.name()] = true
+		err := errors.Join(m.checkSchema(f.In), m.checkSchema(f.Out))
+		if err == nil && len(f.Params) > 0 {
+			err = m.checkParams(f.Params, f.In)
+		}
+		if err != nil {
+			return fmt.Errorf("function %q over HTTP: %w", f.name(), err)
+		}
+	}
 	return nil
 }
 
@@ -96,7 +114,7 @@ func (m *Manifest) checkChannel(c Channel) error {
 		for _, p := range c.Opening.Params {
 			errs = append(errs, once("parameter", "", p.Name))
 		}
-		errs = append(errs, m.checkOpening(c.Opening))
+		errs = append(errs, m.checkParams(c.Opening.Params, c.Opening.Type))
 	}
 	for _, f := range []*Function{c.Connect, c.Message} {
 		if f != nil {
@@ -136,9 +154,9 @@ func (m *Manifest) checkChannel(c Channel) error {
 	return errors.Join(errs...)
 }
 
-// checkOpening demands an object with the members that the parameters name.
-func (m *Manifest) checkOpening(o *Opening) error {
-	s, err := ParseSchema(o.Type)
+// checkParams demands an object with the members that the parameters name.
+func (m *Manifest) checkParams(params []Param, object jsontext.Value) error {
+	s, err := ParseSchema(object)
 	if err != nil {
 		return err
 	}
@@ -147,9 +165,9 @@ func (m *Manifest) checkOpening(o *Opening) error {
 			return err
 		}
 	}
-	for _, p := range o.Params {
+	for _, p := range params {
 		if !slices.ContainsFunc(s.Properties, func(x Property) bool { return x.Name == p.Name }) {
-			return fmt.Errorf("the opening data has no member %q", p.Name)
+			return fmt.Errorf("there is no member %q for a parameter", p.Name)
 		}
 	}
 	return nil

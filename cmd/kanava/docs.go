@@ -56,6 +56,9 @@ func addDocs(ctx context.Context, m *manifest.Manifest, p program) error {
 			describe(&c.Actions[j].Function)
 		}
 	}
+	for i := range m.HTTP {
+		describe(&m.HTTP[i].Function)
+	}
 	return nil
 }
 
@@ -73,12 +76,18 @@ func readDocs(ctx context.Context, m *manifest.Manifest, p program) (map[string]
 			}
 		}
 	}
+	mention := func(f manifest.Function) {
+		if i := strings.LastIndexByte(f.Go, '/'); f.Go != "" {
+			paths[f.Go[:i+1+strings.IndexByte(f.Go[i+1:], '.')]] = true
+		}
+	}
 	for _, c := range m.Channels {
 		for _, a := range c.Actions {
-			if i := strings.LastIndexByte(a.Go, '/'); a.Go != "" {
-				paths[a.Go[:i+1+strings.IndexByte(a.Go[i+1:], '.')]] = true
-			}
+			mention(a.Function)
 		}
+	}
+	for _, f := range m.HTTP {
+		mention(f.Function)
 	}
 	docs := map[string]string{}
 	delete(paths, "")

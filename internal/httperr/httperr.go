@@ -1,5 +1,5 @@
 // Package httperr answers HTTP requests with the error object of Kanava:
-// {"error":{"code","message","details"}} (docs/protocol.md P3).
+// {"error":{"code","message","details","retryAfter"}} (docs/protocol.md P3).
 package httperr
 
 import (
@@ -19,6 +19,8 @@ type body struct {
 		Code    kanava.Code     `json:"code"`
 		Message string          `json:"message"`
 		Details []kanava.Detail `json:"details,omitempty"`
+
+		RetryAfter int64 `json:"retryAfter,omitzero"` // milliseconds
 	} `json:"error"`
 }
 
@@ -29,6 +31,18 @@ func Write(w http.ResponseWriter, err error) { write(w, 0, err) }
 // WriteStatus is like Write, with another status than that of the code.
 func WriteStatus(w http.ResponseWriter, status int, err error) { write(w, status, err) }
 
+// Append appends the body of such an answer to dst.
+func Append(dst []byte, e *kanava.Error) []byte {
+	var b body
+	b.Error.Code, b.Error.Message, b.Error.Details = e.Code, e.Message, e.Details
+	b.Error.RetryAfter = e.RetryAfter.Milliseconds()
+	data, err := json.Marshal(b, jsontext.AllowInvalidUTF8(true))
+	if err != nil { // cannot be: a body is strings and a number
+		panic(err)
+	}
+	return append(dst, data...)
+}
+
 func write(w http.ResponseWriter, status int, err error) {
 	var e *kanava.Error
 	if !errors.As(err, &e) {
@@ -37,13 +51,7 @@ func write(w http.ResponseWriter, status int, err error) {
 	if status == 0 {
 		status = e.HTTPStatus()
 	}
-	var b body
-	b.Error.Code, b.Error.Message, b.Error.Details = e.Code, e.Message, e.Details
-	data, err := json.Marshal(b, jsontext.AllowInvalidUTF8(true))
-	if err != nil { // cannot be: a body is three strings
-		panic(err)
-	}
-
+	data := Append(nil, e)
 	h := w.Header()
 	h.Del("Content-Encoding")
 	h.Del("Etag")

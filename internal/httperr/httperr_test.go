@@ -24,7 +24,7 @@ func TestWrite(t *testing.T) {
 			"details are told", 0, kanava.Invalid("/room", "too long"), 400, "",
 			`{"error":{"code":"invalid_argument","message":"invalid input","details":[{"pointer":"/room","message":"too long"}]}}`,
 		},
-		{"Retry-After is in whole seconds, rounded up", 0, limited, 429, "2", `{"error":{"code":"resource_exhausted","message":"slow down"}}`},
+		{"Retry-After is in whole seconds, rounded up", 0, limited, 429, "2", `{"error":{"code":"resource_exhausted","message":"slow down","retryAfter":1001}}`},
 		{"a status of its own", 426, kanava.Errorf(kanava.CodeFailedPrecondition, "upgrade"), 426, "", `{"error":{"code":"failed_precondition","message":"upgrade"}}`},
 		{"a cause is not told", 0, kanava.Errorf(kanava.CodeNotFound, "no such room").Because(errors.New("secret")), 404, "", `{"error":{"code":"not_found","message":"no such room"}}`},
 		{"any other error is internal", 0, errors.New("secret"), 500, "", `{"error":{"code":"internal","message":"internal error"}}`},

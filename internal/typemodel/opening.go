@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/kanava-go/kanava/internal/jsonscan"
 )
 
 // Source is what opening data is filled from: the request that opens a channel.
@@ -119,7 +121,7 @@ func checkSource(kind, name string, many bool) error {
 	case kind == "path" && many:
 		return errors.New("a path has one value; a slice cannot be filled from it")
 	case kind == "header" && slices.Contains(secretHeaders, textproto.CanonicalMIMEHeaderKey(name)):
-		return fmt.Errorf("the header %s carries credentials and opening data is stored; read it in Options.Authenticate", name)
+		return fmt.Errorf("the header %s carries credentials, which are for Options.Authenticate alone", name)
 	}
 	return nil
 }
@@ -188,6 +190,12 @@ func (p *OpeningPlan) PathNames() []string {
 // name where the value came from, and so do pointers to fields without a JSON
 // name. Faults are in the order of the fields.
 func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault, error) {
+	return p.decode(ctx, src, nil, nil, into)
+}
+
+// decode is Decode with more members, which body has and params do not: where
+// inBody says that it has those all the same, that is a fault.
+func (p *OpeningPlan) decode(ctx context.Context, src Source, body []byte, inBody []jsonscan.Member, into any) ([]Fault, error) {
 	raw := []byte{'{'}
 	used := make([]string, len(p.params))   // which source, for messages
 	broken := make([]string, len(p.params)) // what is wrong before JSON
@@ -195,6 +203,9 @@ func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault
 		param := &p.params[i]
 		var value []byte
 		value, used[i], broken[i] = param.read(src)
+		if inBody != nil && inBody[i].Found() {
+			value, broken[i] = nil, "is the place for it, not the body"
+		}
 		if value == nil {
 			continue
 		}
@@ -204,7 +215,7 @@ func (p *OpeningPlan) Decode(ctx context.Context, src Source, into any) ([]Fault
 		raw, _ = jsontext.AppendQuote(raw, param.field.name)
 		raw = append(append(raw, ':'), value...)
 	}
-	raw = append(raw, '}')
+	raw = appendMembers(raw, body)
 	found, raw := inspect(p.model.root, raw)
 	if faults := p.faults(found, used, broken); len(faults) > 0 {
 		return p.asClientsKnow(faults), nil

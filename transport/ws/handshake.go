@@ -11,6 +11,7 @@ import (
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/internal/httperr"
+	"github.com/kanava-go/kanava/internal/openrequest"
 	"github.com/kanava-go/kanava/internal/wsframe"
 )
 
@@ -150,15 +151,7 @@ func validKey(s string) bool {
 // openRequest tells the core what the client wants. A credential among the
 // subprotocols becomes the token, and is passed on nowhere else.
 func openRequest(r *http.Request) (*kanava.OpenRequest, *refusal) {
-	req := &kanava.OpenRequest{
-		URL:        r.URL,
-		Host:       r.Host,
-		Header:     r.Header,
-		RemoteAddr: r.RemoteAddr,
-	}
-	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		req.Token = strings.TrimSpace(token)
-	}
+	req := openrequest.From(r)
 	const field = "Sec-Websocket-Protocol"
 	bearer := false
 	for p := range tokens(r.Header[field]) {

@@ -19,7 +19,7 @@ type (
 		ID string `json:"id"`
 	}
 	Watch struct {
-		ID string `json:"id"`
+		ID string `json:"id" path:"id"`
 	}
 	Progress struct {
 		Percent int `json:"percent"`
@@ -55,5 +55,7 @@ func serve(authenticate func(context.Context, *kanava.OpenRequest) (*User, error
 		Name: "jobs", Route: "/jobs",
 		Messages: kanava.By[kanava.None, User]("action").Plain("start", start).Plain("watch", watch),
 	})
+	srv.WireHTTP("POST /jobs", start)            // same permission, same docs, in the manifest
+	srv.WireHTTP("GET /jobs/{id}/events", watch) // SSE
 	return srv
 }
