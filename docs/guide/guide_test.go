@@ -33,6 +33,7 @@ import (
 	_ "github.com/kanava-go/kanava/client"
 	_ "github.com/kanava-go/kanava/gen/gogen"
 	_ "github.com/kanava-go/kanava/kanavatest"
+	_ "github.com/kanava-go/kanava/transport/httpfunc"
 	_ "github.com/kanava-go/kanava/transport/ws"
 )
 

@@ -25,6 +25,7 @@ var imports = map[string]string{
 	"client":     "github.com/kanava-go/kanava/client",
 	"kanava":     "github.com/kanava-go/kanava",
 	"kanavatest": "github.com/kanava-go/kanava/kanavatest",
+	"httpfunc":   "github.com/kanava-go/kanava/transport/httpfunc",
 	"ws":         "github.com/kanava-go/kanava/transport/ws",
 }
 

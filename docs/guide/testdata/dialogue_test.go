@@ -4,7 +4,6 @@
 // client's name, and # begins a line that is for readers only:
 //
 //	connect /chat?room=general    opens a connection
-//	with Cookie: a=b              a header of the connect above
 //	refused 401 {"error":…}       the answer, if the connection is refused
 //	> {"action":"x"}              the client sends a text message
 //	< {"action":"x"}              the next frame is this, byte for byte
@@ -12,6 +11,10 @@
 //	nothing                       nothing more comes
 //	closed 4403 members only      the server closes, with this reason
 //	leave                         the client closes
+//	POST /jobs {"name":"x"}       a request to a function over HTTP, with this body
+//	with Cookie: a=b              a header of the connect or the request above
+//	answer 200 {"id":"1"}         its answer
+//	| data: {"percent":0}         the next line of an answer of several, which are not empty
 package run_test
 
 import (
@@ -29,6 +32,7 @@ import (
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/internal/httperr"
 	"github.com/kanava-go/kanava/kanavatest"
+	"github.com/kanava-go/kanava/transport/httpfunc"
 )
 
 type dialogue struct {
@@ -70,6 +74,9 @@ func (d dialogue) hold(t *testing.T) {
 	if h.refusal != "" {
 		t.Errorf("%s: refused: %s", d.page, h.refusal)
 	}
+	if len(h.lines) > 0 {
+		t.Errorf("%s: not in the answer: %q", d.page, h.lines)
+	}
 }
 
 // holder holds one dialogue.
@@ -77,9 +84,11 @@ type holder struct {
 	srv     kanava.Dispatcher
 	clients map[string]*kanavatest.Client
 	refusal string
+	lines   []string // of an answer
 }
 
-var verbs = map[string]bool{"connect": true, "refused": true, ">": true, "<": true, "nothing": true, "closed": true, "leave": true}
+var verbs = map[string]bool{"connect": true, "refused": true, ">": true, "<": true, "nothing": true, "closed": true, "leave": true,
+	"GET": true, "POST": true, "PUT": true, "DELETE": true, "answer": true, "|": true}
 
 func (h *holder) step(t *testing.T, at, line string, with []string) {
 	if line == "" || strings.HasPrefix(line, "#") {
@@ -91,10 +100,17 @@ func (h *holder) step(t *testing.T, at, line string, with []string) {
 		verb, rest, _ = strings.Cut(strings.TrimLeft(rest, " "), " ")
 	}
 	c := h.clients[name]
-	if c == nil && verb != "connect" && verb != "refused" {
+	if c == nil && !isHTTP[verb] && verb != "connect" && verb != "refused" {
 		t.Fatalf("%s: %q: no such client or verb", at, line)
 	}
 	switch verb {
+	case "GET", "POST", "PUT", "DELETE":
+		h.request(t, verb, rest, with)
+	case "answer", "|":
+		if len(h.lines) == 0 || h.lines[0] != rest {
+			t.Fatalf("%s: answered with\n\t%q\nnot\n\t%q", at, h.lines, rest)
+		}
+		h.lines = h.lines[1:]
 	case "connect":
 		h.connect(t, name, rest, with)
 	case "refused":
@@ -136,6 +152,35 @@ func (h *holder) step(t *testing.T, at, line string, with []string) {
 		}
 	default:
 		t.Fatalf("%s: unknown verb %q", at, verb)
+	}
+}
+
+var isHTTP = map[string]bool{"GET": true, "POST": true, "PUT": true, "DELETE": true, "answer": true, "|": true}
+
+// request asks a function over HTTP. The lines of the answer are its status, with
+// the body if that is one line, and the others that are not empty.
+func (h *holder) request(t *testing.T, method, rest string, with []string) {
+	target, body, _ := strings.Cut(rest, " ")
+	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	r.Host = "example.com"
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, header := range with {
+		key, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(key, value)
+	}
+	rec := httptest.NewRecorder()
+	httpfunc.Handler(h.srv.(kanava.HTTPDispatcher), httpfunc.Options{}).ServeHTTP(rec, r)
+	first, text := strconv.Itoa(rec.Code), rec.Body.String()
+	if !strings.Contains(text, "\n") {
+		first, text = strings.TrimSpace(first+" "+text), ""
+	}
+	h.lines = []string{first}
+	for line := range strings.Lines(text) {
+		if line != "\n" {
+			h.lines = append(h.lines, strings.TrimSuffix(line, "\n"))
+		}
 	}
 }
 
