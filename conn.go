@@ -32,6 +32,7 @@ type conn struct {
 	greeted     atomicFlag
 	was         []string      // ids that the client's last connections had, as it says; set by the hello
 	ping        time.Duration // OpenRequest.Ping
+	upstream    string        // OpenRequest.Upstream, of kanava.v1
 	broken      []time.Time   // when the last invalid frames came; of the goroutine that reads
 
 	rate    bucket

@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"context"
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"time"
@@ -23,6 +24,7 @@ const (
 	memberRecover
 	memberPresence
 	memberPing
+	memberBin
 	kinds // their number
 
 	memberID = iota - 1
@@ -39,7 +41,7 @@ const (
 
 var frameMembers = []string{
 	memberHello: "hello", memberDo: "do", memberCancel: "cancel", memberRe: "re",
-	memberRecover: "recover", memberPresence: "presence", memberPing: "ping",
+	memberRecover: "recover", memberPresence: "presence", memberPing: "ping", memberBin: "bin",
 	memberID: "id", memberBy: "by", memberIn: "in", memberKey: "key",
 	memberOut: "out", memberErr: "err", memberWait: "wait",
 	memberE: "e", memberO: "o",
@@ -76,6 +78,15 @@ func (c *conn) receiveFrame(m message) (more bool) {
 	}
 	if kind == memberDo && c.greeting.said.Load() {
 		return c.enqueue(m)
+	}
+	if kind == memberBin && c.greeting.said.Load() && c.upstream != "" {
+		data, ok := m.bytes(memberBin)
+		if !ok {
+			c.invalidFrame(&m, Errorf(CodeInvalidFrame, "the member %q is bytes in base64", "bin"))
+			return !c.full()
+		}
+		m.release()
+		return c.enqueue(message{data: data, binary: true})
 	}
 	if err := c.control(&m, kind); err != nil {
 		c.invalidFrame(&m, err)
@@ -146,6 +157,13 @@ func frameKind(m *message, limits jsonscan.Limits) (kind int, _ *Error) {
 func (m *message) raw(member int) []byte {
 	at := m.room.found[member]
 	return m.room.data[at.ValueStart:at.ValueEnd]
+}
+
+// bytes returns what a member is in base64.
+func (m *message) bytes(member int) ([]byte, bool) {
+	text, ok := jsonscan.String(m.raw(member))
+	data, err := base64.StdEncoding.DecodeString(text)
+	return data, ok && err == nil
 }
 
 func frameID(raw []byte) (uint64, bool) {

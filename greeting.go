@@ -142,7 +142,7 @@ func (c *conn) tellOpen() bool {
 	}
 	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
 		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
-		Contract: contract,
+		Contract: contract, Upstream: c.upstream,
 	})}}, &c.greeted)
 	c.started = true
 	if c.draining {

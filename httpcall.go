@@ -33,10 +33,6 @@ type HTTPDispatcher interface {
 
 	// HTTPMethods returns the methods that are wired for req.URL, sorted.
 	HTTPMethods(req *OpenRequest) []string
-
-	// CheckOrigin returns an *Error if the request comes from a page that may not
-	// call; see Options.Origins.
-	CheckOrigin(req *OpenRequest) error
 }
 
 var _ HTTPDispatcher = (*Server[None])(nil)
@@ -49,7 +45,7 @@ func (s *Server[Session]) OpenHTTP(ctx context.Context, method string, req *Open
 // HTTPMethods implements [HTTPDispatcher].
 func (s *Server[Session]) HTTPMethods(req *OpenRequest) []string { return s.c.httpMethods(req) }
 
-// CheckOrigin implements [HTTPDispatcher].
+// CheckOrigin implements [Dispatcher].
 func (s *Server[Session]) CheckOrigin(req *OpenRequest) error { return s.c.checkOrigin(req) }
 
 // HTTPCall is one call of a function over HTTP.

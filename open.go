@@ -64,7 +64,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	refusal := c.decodeOpening(ctx, m, req)
 	c.ch = m.def.newChannel(c)
 	if c.form.Envelope() {
-		c.greeting, c.ping = &greeting{req: *req}, req.Ping
+		c.greeting, c.ping, c.upstream = &greeting{req: *req}, req.Ping, req.Upstream
 		c.out.hold() // nothing goes out before the answer to the hello
 	} else {
 		if refusal == nil {

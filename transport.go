@@ -30,6 +30,13 @@ type OpenRequest struct {
 	// sends a sign of life. Clients of kanava.v1 are told.
 	Ping time.Duration
 
+	// Upstream is set by a transport on which what the client says comes by
+	// requests of their own, without binary frames: the secret that each of them
+	// carries. A client of kanava.v1 is told it in its open frame, and may send
+	// bytes as the frame {"bin":"<base64>"}; other clients the transport tells
+	// itself. See docs/protocol.md P21 and S2.
+	Upstream string
+
 	opening any // set by the test kit in place of path, query and header
 }
 
@@ -78,6 +85,11 @@ type Dispatcher interface {
 	// kanava.v1 can be told of most refusals only after it is connected, by
 	// frames of that form.
 	Open(ctx context.Context, req *OpenRequest, peer Peer) (*Link, error)
+
+	// CheckOrigin returns an *Error if the request comes from a page that may not
+	// speak to the server; see Options.Origins. Open does that itself: this is for
+	// the other requests of a transport on HTTP.
+	CheckOrigin(req *OpenRequest) error
 }
 
 // Limits bounds what one client can take. In [Options] the zero value of each
@@ -260,6 +272,10 @@ type Closing struct {
 
 	from, to time.Duration // when to come back; to is 0 where nothing is said of that
 }
+
+// ComeBack returns the range of times in which the client is asked to come
+// back. ok is false where nothing is said of that.
+func (c *Closing) ComeBack() (from, to time.Duration, ok bool) { return c.from, c.to, c.to > 0 }
 
 // Disconnect says that the connection has ended: the client left, was lost, or
 // was closed after Take returned a Closing. Code and reason are what

@@ -91,6 +91,7 @@ type Greeting struct {
 	Ping     int64  // milliseconds after which a silent server sends a sign of life
 	Keys     int64  // milliseconds for which the results of calls with keys are kept
 	Contract string // "" is unknown
+	Upstream string // secret of the requests by which messages come; "" where they come otherwise
 }
 
 // AppendOpen appends the answer to a client's hello.
@@ -102,6 +103,9 @@ func AppendOpen(dst []byte, g Greeting) []byte {
 	dst = strconv.AppendInt(append(dst, `,"keep":0,"keys":`...), g.Keys, 10)
 	if g.Contract != "" {
 		dst = appendString(append(dst, `,"contract":`...), g.Contract)
+	}
+	if g.Upstream != "" {
+		dst = appendString(append(dst, `,"up":`...), g.Upstream)
 	}
 	return append(dst, `,"has":[]}}`...)
 }

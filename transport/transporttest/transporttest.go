@@ -23,6 +23,16 @@ type Transport struct {
 	// name, or all that have a need by "needs " and that need, with the
 	// reason. An entry that matches no vector fails the suite.
 	Omit map[string]string
+
+	// NoClientCodes says that a client ends its connection without a code and
+	// a reason: OnDisconnect sees CloseAbnormal.
+	NoClientCodes bool
+
+	// NoReasons says that a client of kanava.v1 is told the code of a close and
+	// when to come back, and no reason.
+	NoReasons bool
+
+	enveloped bool // clients speak kanava.v1
 }
 
 // Dial connects a client. If the server refuses it the error is a [*RefusedError].

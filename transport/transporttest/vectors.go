@@ -25,7 +25,7 @@ func runVectors(t *testing.T, tr Transport) {
 	cases := applicable(t, all, tr.Omit)
 	d := tr.Serve(t, NewServer(t))
 	for _, c := range cases {
-		t.Run(c.Name, func(t *testing.T) { runCase(t, d, c) })
+		t.Run(c.Name, func(t *testing.T) { runCase(t, d, c, tr.NoReasons) })
 	}
 }
 
@@ -73,12 +73,15 @@ type run struct {
 
 	captures conformance.Captures
 	probes   map[string]uint64 // the last id of a probe in kanava.v1, by client
+
+	noReasons bool // see Transport
 }
 
-func runCase(t *testing.T, d Dial, c conformance.Case) {
+func runCase(t *testing.T, d Dial, c conformance.Case, noReasons bool) {
 	r := &run{
 		t: t, dial: d, c: c, peers: make(map[string]*peer), gone: make(map[string]bool),
 		captures: make(conformance.Captures), probes: make(map[string]uint64),
+		noReasons: noReasons,
 	}
 	for i := range c.Steps {
 		if err := r.step(&c.Steps[i]); err != nil {
@@ -171,6 +174,9 @@ func (r *run) step(s *conformance.Step) error {
 		return fmt.Errorf("receive: %w", err)
 	}
 	p.ended = f.Kind == KindClosed
+	if r.noReasons && s.Close != nil && r.c.Opening(s.Client).Envelope() {
+		f.Reason = s.Close.ReasonPrefix // the client was not told
+	}
 	problem := check(s, f)
 	if problem == "" && s.ExpectLike != nil {
 		problem = r.captures.Match(s.ExpectLike, f.Data)

@@ -97,7 +97,7 @@ func (h *handler) serveOther(w http.ResponseWriter, r *http.Request) {
 
 // isUpgrade reports whether the client asks for a WebSocket connection.
 func isUpgrade(r *http.Request) bool {
-	return r.ProtoMajor == 1 && hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+	return r.ProtoMajor == 1 && openrequest.ListHas(r.Header["Connection"], "upgrade") && openrequest.ListHas(r.Header["Upgrade"], "websocket")
 }
 
 // refusal is the answer to a faulty handshake.
@@ -154,7 +154,7 @@ func openRequest(r *http.Request) (*kanava.OpenRequest, *refusal) {
 	req := openrequest.From(r)
 	const field = "Sec-Websocket-Protocol"
 	bearer := false
-	for p := range tokens(r.Header[field]) {
+	for p := range openrequest.List(r.Header[field]) {
 		if !isToken(p) {
 			return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "Sec-WebSocket-Protocol is malformed")
 		}
@@ -219,29 +219,6 @@ func unread(rw *bufio.ReadWriter) []byte {
 	}
 	b, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	return bytes.Clone(b)
-}
-
-// tokens yields the elements of a list that may span several header fields
-// (RFC 9110 section 5.6.1).
-func tokens(fields []string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, f := range fields {
-			for t := range strings.SplitSeq(f, ",") {
-				if t = strings.Trim(t, " \t"); t != "" && !yield(t) {
-					return
-				}
-			}
-		}
-	}
-}
-
-func hasToken(fields []string, want string) bool {
-	for t := range tokens(fields) {
-		if strings.EqualFold(t, want) {
-			return true
-		}
-	}
-	return false
 }
 
 // isToken reports whether s, which is not empty, is a token of RFC 9110
