@@ -603,3 +603,35 @@ func TestP3_OnConnectMaySignInAndSubscribe(t *testing.T) {
 	c.SendText(`{"do":"whoami","id":1}`)
 	c.Expect(`{"re":1,"out":{"message":"ada"}}`)
 }
+
+// On a transport without binary frames bytes come as a frame, and open has the
+// secret of what speaks for the client; elsewhere it is a frame of an unknown
+// kind.
+func TestP21_BytesAsAFrame(t *testing.T) {
+	srv := serve(t, kanava.Options[account]{}, wiring{
+		OnBinary: kanava.BinaryFunc(func(_ context.Context, _ *line, p []byte) ([]byte, error) { return p, nil }, kanava.Public()),
+		Messages: by(echoRoute()),
+	})
+	c, err := kanavatest.DialRequest(t, srv, &kanava.OpenRequest{
+		URL: &url.URL{Path: "/test"}, Subprotocols: []string{"kanava.v1"}, Upstream: "node.secret",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SendText(`{"hello":{}}`)
+	expectLike(t, c, `{"open":{…,"up":"node.secret","has":[]}}`)
+	c.Expect(`{"push":""}`)
+	c.SendText(`{"bin":"AAEC/w=="}`)
+	if got := c.NextBinary(); string(got) != "\x00\x01\x02\xff" {
+		t.Errorf("got %q", got)
+	}
+	c.SendText(`{"bin":"AAE"}`)
+	expectLike(t, c, `{"re":0,"err":{"code":"invalid_frame",…}}`)
+	c.SendText(`{"bin":"AAE=","do":"echo"}`)
+	expectLike(t, c, `{"re":0,"err":{"code":"invalid_frame",…}}`)
+
+	d := openV1(t, srv)
+	d.SendText(`{"bin":"AAEC/w=="}`)
+	d.SendText(`{"bin":"AAEC/w==","id":1}`)
+	expectLike(t, d, `{"re":1,"err":{"code":"unimplemented",…}}`)
+}

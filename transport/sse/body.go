@@ -30,12 +30,14 @@ var errHidden = kanava.Errorf(kanava.CodeInternal,
 	"this server cannot stream: a handler around this one hides what its http.ResponseWriter can do: Flush, or the deadlines of http.ResponseController")
 
 // allowRead bounds the time for the body of the request, also of one that is
-// refused: net/http reads it before it answers.
+// refused: net/http reads it before it answers. Without a body there is no bound:
+// the ReadTimeout of the http.Server would cut the stream.
 func allowRead(w http.ResponseWriter, r *http.Request) error {
-	if r.ContentLength == 0 {
-		return nil
+	var until time.Time
+	if r.ContentLength != 0 {
+		until = time.Now().Add(bodyTime)
 	}
-	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) != nil {
+	if http.NewResponseController(w).SetReadDeadline(until) != nil && r.ContentLength != 0 {
 		return errHidden
 	}
 	return nil

@@ -2,14 +2,12 @@ package sse_test
 
 import (
 	"context"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/transport/sse"
 	"github.com/kanava-go/kanava/transport/transporttest"
-	"github.com/kanava-go/kanava/transport/ws"
 )
 
 // omitted are the vectors that this transport cannot carry.
@@ -26,35 +24,23 @@ var omitted = map[string]string{
 
 // TestConformance runs the suite of the transports over the loopback interface.
 func TestConformance(t *testing.T) {
-	alone := func(d kanava.Dispatcher) http.Handler { return sse.Handler(d, sse.Options{}) }
-	for name, start := range map[string]struct {
-		handler func(kanava.Dispatcher) http.Handler
-		server  func(*httptest.Server)
-	}{
-		"http1": {alone, (*httptest.Server).Start},
-		"http2": {alone, func(srv *httptest.Server) {
+	for name, start := range map[string]func(*httptest.Server){
+		"http1": (*httptest.Server).Start,
+		"http2": func(srv *httptest.Server) {
 			srv.EnableHTTP2 = true
 			srv.StartTLS()
-		}},
-		"fallback": {func(d kanava.Dispatcher) http.Handler {
-			return ws.Handler(d, ws.Options{Fallback: sse.Handler(d, sse.Options{})})
-		}, (*httptest.Server).Start},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			transporttest.Run(t, transporttest.Transport{
-				Serve:         serve(start.handler, start.server),
-				Omit:          omitted,
-				NoClientCodes: true,
-				NoReasons:     true,
-			})
+			transporttest.Run(t, transporttest.Transport{Serve: serve(start), Omit: omitted, NoClientCodes: true, NoReasons: true})
 		})
 	}
 }
 
-func serve(handler func(kanava.Dispatcher) http.Handler, start func(*httptest.Server)) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
+func serve(start func(*httptest.Server)) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
 	return func(tb testing.TB, d kanava.Dispatcher) transporttest.Dial {
 		tb.Helper()
-		srv := httptest.NewUnstartedServer(handler(d))
+		srv := httptest.NewUnstartedServer(sse.Handler(d, sse.Options{}))
 		start(srv)
 		tb.Cleanup(srv.Close)
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {

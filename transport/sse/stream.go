@@ -69,6 +69,9 @@ func (h *handler) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	hello, err := readBody(w, r, l.Limits().Message)
+	if s.envelope && err == nil && len(hello) == 0 {
+		err = kanava.Errorf(kanava.CodeInvalidArgument, "the body of the request is the hello")
+	}
 	if err != nil {
 		httperr.Write(w, err)
 		return
@@ -170,9 +173,10 @@ func (s *stream) tell(events []byte) *kanava.Closing {
 	return nil
 }
 
-// leave tells the client how the connection ends. In kanava.v1 the core has done
+// leave tells the client how the connection ends, and takes nothing more. In kanava.v1 the core has done
 // so, unless this is for the transport to say.
 func (s *stream) leave(end *kanava.Closing, own bool) kanava.Closing {
+	s.forget()
 	s.out.hurry()
 	switch {
 	case !s.envelope:

@@ -50,10 +50,10 @@ type writer struct {
 }
 
 // take makes w the response, and reports whether it can be streamed. The
-// deadlines of the http.Server are for other requests.
+// WriteTimeout of the http.Server is for other requests.
 func (o *writer) take(w http.ResponseWriter) bool {
 	o.w, o.rc = w, http.NewResponseController(w)
-	return flushes(w) && o.rc.SetReadDeadline(time.Time{}) == nil && o.rc.SetWriteDeadline(time.Time{}) == nil
+	return flushes(w) && o.rc.SetWriteDeadline(time.Time{}) == nil
 }
 
 // flushes reports whether an http.ResponseController can flush w.
