@@ -32,6 +32,46 @@ func (c Captures) Match(pattern, text jsontext.Value) string {
 	return c.match("", want, got)
 }
 
+// Fill returns the pattern with the values of its blanks. All of them have to be
+// known.
+func (c Captures) Fill(pattern jsontext.Value) (jsontext.Value, error) {
+	var v any
+	if err := json.Unmarshal(pattern, &v); err != nil {
+		return nil, err
+	}
+	v, err := c.filled(v)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(v, json.Deterministic(true))
+}
+
+func (c Captures) filled(v any) (_ any, err error) {
+	switch x := v.(type) {
+	case string:
+		if name, blank := strings.CutPrefix(x, "$"); blank {
+			known, ok := c[name]
+			if !ok {
+				return nil, fmt.Errorf("$%s is not known yet", name)
+			}
+			return known, nil
+		}
+	case map[string]any:
+		for name := range x {
+			if x[name], err = c.filled(x[name]); err != nil {
+				return nil, err
+			}
+		}
+	case []any:
+		for i := range x {
+			if x[i], err = c.filled(x[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
 func (c Captures) match(at string, want, got any) string {
 	switch want := want.(type) {
 	case string:

@@ -67,14 +67,15 @@ type Step struct {
 	Client string `json:"client,omitempty"` // default [First]
 	Note   string `json:"note,omitempty"`   // for people
 
-	Send          *string    `json:"send,omitempty"`          // one text message
-	SendRepeat    *Repeat    `json:"sendRepeat,omitempty"`    // one long text message
-	SendBinary    *Hex       `json:"sendBinary,omitempty"`    // one binary message
-	SendRaw       *Hex       `json:"sendRaw,omitempty"`       // bytes on the connection
-	SendRawRepeat *RepeatHex `json:"sendRawRepeat,omitempty"` // many bytes on the connection
-	SendClose     *Ending    `json:"sendClose,omitempty"`     // the client closes
-	Leave         bool       `json:"leave,omitzero"`          // the client goes away without a word
-	Greet         *Hello     `json:"greet,omitempty"`         // the client of kanava.v1 says hello, and is open
+	Send          *string        `json:"send,omitempty"`          // one text message
+	SendLike      jsontext.Value `json:"sendLike,omitempty"`      // one text message, with blanks that were filled: see [Captures]
+	SendRepeat    *Repeat        `json:"sendRepeat,omitempty"`    // one long text message
+	SendBinary    *Hex           `json:"sendBinary,omitempty"`    // one binary message
+	SendRaw       *Hex           `json:"sendRaw,omitempty"`       // bytes on the connection
+	SendRawRepeat *RepeatHex     `json:"sendRawRepeat,omitempty"` // many bytes on the connection
+	SendClose     *Ending        `json:"sendClose,omitempty"`     // the client closes
+	Leave         bool           `json:"leave,omitzero"`          // the client goes away without a word
+	Greet         *Hello         `json:"greet,omitempty"`         // the client of kanava.v1 says hello, and is open
 
 	Opened       *Opened        `json:"opened,omitempty"`       // the connection opens
 	Refused      *Refused       `json:"refused,omitempty"`      // it does not
@@ -285,7 +286,7 @@ func (c *Case) check() error {
 func (s *Step) actions() int {
 	n := 0
 	for _, set := range []bool{
-		s.Send != nil, s.SendRepeat != nil, s.SendBinary != nil, s.SendRaw != nil, s.SendRawRepeat != nil, s.SendClose != nil, s.Leave,
+		s.Send != nil, s.SendLike != nil, s.SendRepeat != nil, s.SendBinary != nil, s.SendRaw != nil, s.SendRawRepeat != nil, s.SendClose != nil, s.Leave,
 		s.Opened != nil, s.Refused != nil, s.Expect != nil, s.ExpectJSON != nil, s.ExpectError != nil,
 		s.Greet != nil, s.ExpectLike != nil, s.ExpectBinary != nil, s.ExpectPong != nil, s.ExpectNone, s.Close != nil,
 	} {

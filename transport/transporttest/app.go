@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/kanava-go/kanava"
@@ -109,6 +110,9 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 		gates:   make(map[string]chan struct{}),
 		ticks:   make(map[string]int),
 	}
+	kanava.NewTopic[jsontext.Value](a.hub, "cursor", kanava.Volatile())
+	kanava.NewTopic[jsontext.Value](a.hub, "price", kanava.LatestBy(keyOf))
+	kanava.NewTopic[jsontext.Value](a.hub, "log", kanava.Recoverable(5, time.Hour))
 	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched(), a.filtered(), a.limited(),
 		a.members("members", kanava.Protected()), a.members("admins", kanava.Allow("admin")))
 	tb.Cleanup(func() {
@@ -119,6 +123,15 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 		}
 	})
 	return srv
+}
+
+// keyOf returns the member "of" of an event, a string.
+func keyOf(event jsontext.Value) string {
+	var e struct {
+		Of string `json:"of"`
+	}
+	_ = json.Unmarshal(event, &e) // "" where there is none
+	return e.Of
 }
 
 // gate returns the gate with this name.

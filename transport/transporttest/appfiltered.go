@@ -3,6 +3,9 @@ package transporttest
 import (
 	"context"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/kanava-go/kanava"
 )
 
@@ -28,6 +31,7 @@ func (a *app) filtered() kanava.Wiring[kanava.None, User] {
 			}),
 			kanava.OnDo("note", func(ctx context.Context, ch *channel, in textValue) error { return a.note.Send(ctx, ch, in) }),
 			kanava.OnDo("join", a.join),
+			kanava.OnDo("subscribe", a.subscribe),
 			kanava.OnDo("publish", a.publish),
 		),
 		Declares: []kanava.Declared{a.rooms, a.note},
@@ -42,6 +46,10 @@ func filter(next kanava.Sender) kanava.Sender {
 			text = v.Text
 		case roomEvent:
 			text = v.Text
+		case jsontext.Value:
+			var e textValue
+			_ = json.Unmarshal(v, &e) // no text where it is something else
+			text = e.Text
 		}
 		switch text {
 		case "drop":
@@ -61,6 +69,7 @@ func (a *app) limited() kanava.Wiring[kanava.None, User] {
 		Messages: kanava.By("action",
 			kanava.OnDo("ping", ping[kanava.None]),
 			kanava.OnDo("join", a.join),
+			kanava.OnDo("subscribe", a.subscribe),
 			kanava.OnDo("waitBeside", func(ctx context.Context, _ *channel, in gateName) error { return a.pass(ctx, in.Gate) }, kanava.Concurrent()),
 		),
 		Declares: []kanava.Declared{a.rooms},

@@ -185,9 +185,7 @@ func (a *app) topics() routes {
 		kanava.OnDo("publishBytes", func(ctx context.Context, _ *channel, in roomBytes) error {
 			return a.hub.Publish(ctx, "room:"+in.Room, unhex(in.Hex))
 		}),
-		kanava.OnDo("subscribe", func(ctx context.Context, ch *channel, in topicName) error {
-			return a.hub.Subscribe(ctx, in.Topic, ch.ID())
-		}),
+		kanava.OnDo("subscribe", a.subscribe),
 		kanava.OnDo("unsubscribe", func(ctx context.Context, ch *channel, in topicName) error {
 			return a.hub.Unsubscribe(ctx, in.Topic, ch.ID())
 		}),
@@ -197,7 +195,14 @@ func (a *app) topics() routes {
 		kanava.OnDo("publishRaw", func(ctx context.Context, _ *channel, in topicValue) error {
 			return a.hub.Publish(ctx, in.Topic, in.Value)
 		}),
+		kanava.OnDo("publishRawOthers", func(ctx context.Context, ch *channel, in topicValue) error {
+			return a.hub.Publish(ctx, in.Topic, in.Value, kanava.Except(ch.ID()))
+		}),
 	}
+}
+
+func (a *app) subscribe(ctx context.Context, ch *channel, in topicName) error {
+	return a.hub.Subscribe(ctx, in.Topic, ch.ID())
 }
 
 func (a *app) join(ctx context.Context, ch *channel, in roomName) error {

@@ -153,6 +153,12 @@ func (r *run) step(s *conformance.Step) error {
 		return greet(p, s.Greet)
 	case s.Send != nil:
 		return p.trySend(*s.Send)
+	case s.SendLike != nil:
+		text, err := r.captures.Fill(s.SendLike)
+		if err != nil {
+			return err
+		}
+		return p.trySend(string(text))
 	case s.SendRepeat != nil:
 		return p.trySend(s.SendRepeat.Text())
 	case s.SendBinary != nil:
