@@ -59,7 +59,8 @@ type family struct {
 	class   class
 	classBy string                      // the option that has set it
 	keyOf   func(v any) (string, error) // of LatestBy; nil without it
-	size    int                         // of Recoverable, as is ttl
+	private bool
+	size    int // of Recoverable, as is ttl
 	ttl     time.Duration
 }
 
@@ -241,8 +242,10 @@ type subscription struct {
 
 	// Of channels only, and fixed.
 	key   string
-	owned bool // made while somebody was signed in
-	free  bool // readable without a session
+	user  string // whose it is; "" where nobody has signed in, or has an id
+	owned bool   // made while somebody was signed in
+	free  bool   // readable without a session
+	floor *floor // of a Private topic; what it points to is guarded by state.mu
 
 	recovering bool // an answer to recover is under way; guarded by conn.subMu
 

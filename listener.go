@@ -81,7 +81,7 @@ func (l *Listener) end(err error) {
 	close(l.done)
 	l.hub.sinks.Delete(l.id)
 	for _, s := range subs {
-		s.drop()
+		s.drop(true)
 	}
 }
 
@@ -105,7 +105,7 @@ func (l *Listener) unsubscribe(at hubTopic) {
 	delete(l.subs, at)
 	l.subMu.Unlock()
 	if sub != nil {
-		sub.drop()
+		sub.drop(true)
 	}
 }
 

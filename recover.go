@@ -135,7 +135,7 @@ func (c *conn) recoverPage(q question) []byte {
 	ts := q.sub.state
 	ts.mu.Lock()
 	at := ts.log.at
-	events, ok := ts.log.since(q.from, limit, time.Now())
+	events, ok := q.sub.missed(q.from, limit)
 	ts.mu.Unlock()
 	if !ok {
 		return form.AppendNoPage(nil, at)
@@ -151,6 +151,15 @@ func (c *conn) recoverPage(q question) []byte {
 	own := page{key: key}
 	own.write(events, at, c)
 	return own.body
+}
+
+// missed returns what followed a position as since does, as far as the
+// subscriber may know of it. The topic's mu is held.
+func (sub *subscription) missed(from form.Position, bytes int) (events []*event, ok bool) {
+	if sub.floor != nil && from.Offset < sub.floor.from {
+		return nil, false
+	}
+	return sub.state.log.since(from, bytes, time.Now())
 }
 
 // is reports whether id is that of this connection, or of one that its client

@@ -47,7 +47,7 @@ func (h *EventHub) sweepLater() {
 func (h *EventHub) sweep() {
 	now := time.Now()
 	h.pages.forget()
-	h.eachTopic(func(ts *topicState) (freed int) { return ts.log.expire(now) })
+	h.eachTopic(func(ts *topicState) (freed int) { return ts.expire(now) })
 	for i := range h.shards {
 		sh := &h.shards[i]
 		sh.mu.Lock()
@@ -65,7 +65,7 @@ func (h *EventHub) sweep() {
 
 // forgetEvents lets go of all that is kept.
 func (h *EventHub) forgetEvents() {
-	h.eachTopic(func(ts *topicState) (freed int) { return ts.log.trim(0) })
+	h.eachTopic((*topicState).clear)
 }
 
 // makeRoom lets go of an eighth of what may be kept: of the oldest events of
@@ -84,7 +84,7 @@ func (h *EventHub) makeRoom() {
 	var sizes []int
 	now := time.Now()
 	h.eachTopic(func(ts *topicState) (freed int) {
-		freed = ts.log.expire(now)
+		freed = ts.expire(now)
 		if n := ts.log.bytes; n > 0 {
 			sizes = append(sizes, n)
 		}

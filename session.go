@@ -88,9 +88,9 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 	c.dropSubscriptions(func(sub *subscription) string {
 		switch {
 		case changed && sub.owned:
-			return "session"
+			return reasonSession
 		case refused[sub]:
-			return "refused"
+			return reasonRefused
 		}
 		return ""
 	})
@@ -135,7 +135,7 @@ func (c *conn) clearSession(ctx context.Context) error {
 	}
 	c.dropSubscriptions(func(sub *subscription) string {
 		if sub.owned {
-			return "session"
+			return reasonSession
 		}
 		return ""
 	})

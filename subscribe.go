@@ -24,7 +24,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
 	var value any
 	if s := c.liveSession(); s != nil {
-		value, sub.owned = s.value, true
+		value, sub.owned, sub.user = s.value, true, s.id.UserID
 	}
 	if f != nil && f.may != nil {
 		if err := f.may(hooked(ctx, c), value, key); err != nil {
@@ -82,8 +82,15 @@ func (c *conn) stands(sub *subscription) {
 	}
 }
 
+// Why subscriptions end, as clients are told.
+const (
+	reasonUnsubscribed = "unsubscribed"
+	reasonSession      = "session" // its user has left
+	reasonRefused      = "refused" // by MaySubscribe, under a new session
+)
+
 // unsubscribe implements sink.
-func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, "unsubscribed") }
+func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, reasonUnsubscribed) }
 
 func (c *conn) endSubscription(at hubTopic, reason string) {
 	c.subMu.Lock()
@@ -93,7 +100,7 @@ func (c *conn) endSubscription(at hubTopic, reason string) {
 		return
 	}
 	delete(c.subs, at)
-	sub.drop()
+	sub.drop(reason != reasonSession)
 	if c.form.Envelope() {
 		c.tell(form.AppendUnsub(nil, at.topic, reason))
 	}
@@ -120,7 +127,7 @@ func (c *conn) leaveHub() {
 	c.subs, c.gone = nil, true
 	c.subMu.Unlock()
 	for _, sub := range subs {
-		sub.drop()
+		sub.drop(false)
 	}
 	c.core.hub.sinks.Delete(c.id)
 }

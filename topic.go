@@ -51,6 +51,7 @@ func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
 	for _, o := range opts {
 		o(f)
 	}
+	f.checkPrivate()
 	h.addFamily(f)
 	return &Topic[T]{hub: h, family: f, model: m}
 }

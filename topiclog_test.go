@@ -278,6 +278,73 @@ func TestD2_HistoryIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+// What is kept of the users of a Private topic is let go of when the last
+// connection of one was lost for the ttl, and booked.
+func TestD10_FloorsAreLetGoOf(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const ttl = 10 * time.Second
+		s := floors{ttl: ttl}
+		now, bytes, at := time.Now(), 0, uint64(0)
+		type user struct {
+			open []*floor
+			from uint64
+			left time.Time // the zero Time: there is no floor
+		}
+		users := map[string]*user{"a": {}, "b": {}, "": {}}
+		draw := func(t *rapid.T) (string, *user) {
+			name := rapid.SampledFrom([]string{"a", "b", ""}).Draw(t, "user")
+			return name, users[name]
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"join": func(t *rapid.T) {
+				name, u := draw(t)
+				at++
+				if name == "" || len(u.open) == 0 && (u.left.IsZero() || now.Sub(u.left) >= ttl) {
+					u.from = at
+				}
+				f, grown := s.join(name, at, now)
+				bytes += grown
+				if f.from != u.from {
+					t.Fatalf("%q is let in from %d, not %d", name, f.from, u.from)
+				}
+				u.open = append(u.open, f)
+				u.left = now
+			},
+			"leave": func(t *rapid.T) {
+				name, u := draw(t)
+				if len(u.open) == 0 {
+					return
+				}
+				f := u.open[0]
+				u.open = u.open[1:]
+				s.leave(f, now)
+				u.left = now
+				if name != "" && len(u.open) == 0 && rapid.Bool().Draw(t, "for good") {
+					bytes -= s.forget(f)
+					u.left = time.Time{}
+				}
+			},
+			"wait":   func(t *rapid.T) { now = now.Add(time.Duration(rapid.IntRange(1, 12).Draw(t, "seconds")) * time.Second) },
+			"expire": func(*rapid.T) { bytes -= s.expire(now) },
+			"": func(t *rapid.T) {
+				if bytes != floorCost*len(s.byUser) {
+					t.Fatalf("%d bytes for %d users", bytes, len(s.byUser))
+				}
+			},
+		})
+		bytes -= s.expire(now)
+		want := 0
+		for name, u := range users {
+			if name != "" && !u.left.IsZero() && (len(u.open) > 0 || now.Sub(u.left) < ttl) {
+				want++
+			}
+		}
+		if len(s.byUser) != want || bytes != floorCost*want {
+			t.Fatalf("%d users with %d bytes, want %d", len(s.byUser), bytes, want)
+		}
+	})
+}
+
 type countingHandler struct{ n int }
 
 func (c *countingHandler) Enabled(context.Context, slog.Level) bool  { return true }

@@ -35,10 +35,15 @@ type topicState struct {
 	subs []*subscription // guarded by mu
 	log  topicLog        // guarded by mu
 	gone bool            // guarded by mu: the hub has forgotten it
+
+	floors floors // guarded by mu: of a Private topic
 }
 
 // add registers a subscription; events published from now on reach it.
-func (h *EventHub) add(sub *subscription) {
+func (h *EventHub) add(sub *subscription) { h.retain(h.register(sub)) }
+
+// register is add. It returns how many bytes more are kept.
+func (h *EventHub) register(sub *subscription) (grown int) {
 	sh := h.shard(sub.topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -54,12 +59,17 @@ func (h *EventHub) add(sub *subscription) {
 	defer ts.mu.Unlock()
 	sub.state, sub.class, sub.index = ts, ts.log.class, len(ts.subs)
 	ts.subs = append(ts.subs, sub)
+	if sub.family != nil && sub.family.private {
+		sub.floor, grown = ts.floors.join(sub.user, ts.log.at.Offset, time.Now())
+	}
 	sub.to.subscribed(sub, ts.log.at)
+	return grown
 }
 
 // newTopicState makes a topic of which nobody knows yet; sh.mu is held.
 func (h *EventHub) newTopicState(sh *hubShard, topic string, f *family) *topicState {
 	ts := &topicState{topic: topic, log: newTopicLog(f, h.newEpoch())}
+	ts.floors.ttl = ts.log.ttl
 	sh.topics[topic] = ts
 	return ts
 }
@@ -69,8 +79,10 @@ func (h *EventHub) newEpoch() string {
 	return h.epoch + strconv.FormatUint(h.epochs.Add(1), 36)
 }
 
-// drop takes a subscription out.
-func (sub *subscription) drop() {
+// drop takes a subscription out. For good means that it was undone, and not
+// only lost with its connection or session.
+func (sub *subscription) drop(forGood bool) {
+	now := time.Now()
 	sub.ended.set()
 	sh := sub.hub.shard(sub.topic)
 	sh.mu.Lock()
@@ -85,9 +97,15 @@ func (sub *subscription) drop() {
 	if last == 0 {
 		ts.subs = nil // its memory
 	}
+	if sub.floor != nil {
+		ts.floors.leave(sub.floor, now)
+		if forGood {
+			sub.hub.kept.bytes.Add(-int64(ts.floors.forget(sub.floor)))
+		}
+	}
 	ts.mu.Unlock()
 	if last == 0 {
-		sub.hub.rest(sh, ts, time.Now())
+		sub.hub.rest(sh, ts, now)
 	}
 }
 
@@ -109,9 +127,23 @@ func (h *EventHub) forgetIdle(sh *hubShard, now time.Time) {
 		delete(sh.topics, oldest.topic)
 		oldest.mu.Lock()
 		oldest.gone = true
-		h.kept.bytes.Add(-int64(oldest.log.trim(0)))
+		h.kept.bytes.Add(-int64(oldest.clear()))
 		oldest.mu.Unlock()
 	}
+}
+
+// clear lets go of all that is kept; ts.mu is held. It returns how many bytes
+// that were.
+func (ts *topicState) clear() (freed int) {
+	freed = ts.log.trim(0) + floorCost*len(ts.floors.byUser)
+	ts.floors.byUser = nil
+	return freed
+}
+
+// expire lets go of what is too old; ts.mu is held. It returns how many bytes
+// that were.
+func (ts *topicState) expire(now time.Time) (freed int) {
+	return ts.log.expire(now) + ts.floors.expire(now)
 }
 
 // publishTo returns the topic of an event with its mu held, nil where nobody is

@@ -46,7 +46,7 @@ func (w *witness) subscribe(_ context.Context, at hubTopic, _ *family, _ string,
 func (w *witness) unsubscribe(at hubTopic) {
 	if sub := w.subs[at.topic]; sub != nil {
 		delete(w.subs, at.topic)
-		sub.drop()
+		sub.drop(true)
 	}
 }
 
