@@ -206,7 +206,7 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 		o(ev)
 	}
 	n := 0
-	if ts := h.publishTo(ev.topic, f); ts != nil {
+	if ts := h.hold(ev.topic, f, f.classOf().keeps()); ts != nil {
 		grown := ts.log.append(ev, time.Now()) // before anybody sees it
 		for _, sub := range ts.subs {
 			if sub.hand(ev) {

@@ -5,45 +5,71 @@ import (
 	"crypto/rand"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/kanava-go/kanava/internal/form"
 )
 
 // Listener is a subscriber that is not a channel: code of the program's own.
+// Where the events of one topic are all there is to hear, [Topic.Listen] is
+// easier.
 type Listener struct {
 	hub    *EventHub
-	id     string
 	handle func(ctx context.Context, ev Event)
 	life   lazyContext
 	done   chan struct{}
+	in     inbox
+	since  *Position // where the one topic of Topic.Listen begins; nil for where it stands
 
-	// subMu is taken before the hub's locks, mu after them.
+	running bool          // guarded by in.mu: a goroutine works the inbox off
+	news    chan struct{} // of Topic.Listen, which has no such goroutine: holds one while something waits
+
+	// subMu is taken before the hub's locks.
 	subMu sync.Mutex
 	subs  map[hubTopic]*subscription // guarded by subMu; nil once ended
-
-	mu      sync.Mutex
-	queue   []*event // guarded by mu
-	bytes   int      // guarded by mu: of queue
-	running bool     // guarded by mu: a goroutine works the queue off
-	err     error    // guarded by mu: why it ended
 }
+
+const listenerQueue = 1 << 20
 
 // Listen makes a listener, which is then subscribed to topics. handle gets one
 // event at a time, in order, on a goroutine that exists only while events
-// wait; its context ends with the listener. Up to 1 MiB of events wait for a
-// slow handle; then the listener ends with CodeResourceExhausted.
+// wait; its context ends with the listener. The newest events that a Latest
+// topic keeps come first.
+//
+// Up to 1 MiB of events wait for a slow handle. Then the class of a topic
+// decides: the oldest of a Volatile topic are dropped, of a Latest one only the
+// newest of each key comes, what comes on a Recoverable one is read from its
+// history later. Where that does not reach back far enough, or the topic is
+// Ordered, the listener ends with CodeResourceExhausted.
 func (h *EventHub) Listen(handle func(ctx context.Context, ev Event)) *Listener {
 	mustFunc(handle == nil, "Listen", callerPlace(0))
-	l := &Listener{hub: h, id: rand.Text(), handle: handle, done: make(chan struct{}), subs: make(map[hubTopic]*subscription)}
-	h.sinks.Store(l.id, l)
-	if h.closed.isSet() {
-		l.end(ErrClosed)
+	l := h.newListener()
+	l.handle = handle
+	l.in.ready = func() {
+		if !l.running {
+			l.running = true
+			go l.work()
+		}
 	}
+	l.begin()
 	return l
 }
 
+func (h *EventHub) newListener() *Listener {
+	id := rand.Text()
+	return &Listener{hub: h, in: inbox{id: id, limit: listenerQueue}, done: make(chan struct{}), subs: make(map[hubTopic]*subscription)}
+}
+
+// begin makes the listener known.
+func (l *Listener) begin() {
+	l.hub.sinks.Store(l.in.id, l)
+	if l.hub.closed.isSet() {
+		l.end(ErrClosed)
+	}
+}
+
 // ID returns the id to subscribe with, or to keep out with [Except].
-func (l *Listener) ID() string { return l.id }
+func (l *Listener) ID() string { return l.in.id }
 
 // Close ends the listener and its subscriptions; events that wait are
 // dropped. It does not wait for a running handle. Closing twice is not an
@@ -55,31 +81,22 @@ func (l *Listener) Done() <-chan struct{} { return l.done }
 
 // Err returns nil while the listener lives, and why it ended after that:
 // [ErrClosed], or an *Error with CodeResourceExhausted.
-func (l *Listener) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
-}
+func (l *Listener) Err() error { return l.in.ended() }
 
 func (l *Listener) sink() sink     { return l }
-func (l *Listener) sinkID() string { return l.id }
+func (l *Listener) sinkID() string { return l.in.id }
 
 func (l *Listener) end(err error) {
-	l.mu.Lock()
-	if l.err != nil {
-		l.mu.Unlock()
+	if !l.in.end(err) {
 		return
 	}
-	l.err = err
-	l.queue, l.bytes = nil, 0
-	l.mu.Unlock()
 	l.subMu.Lock()
 	subs := l.subs
 	l.subs = nil
 	l.subMu.Unlock()
 	l.life.cancel(context.Canceled)
 	close(l.done)
-	l.hub.sinks.Delete(l.id)
+	l.hub.sinks.Delete(l.in.id)
 	for _, s := range subs {
 		s.drop(true)
 	}
@@ -106,55 +123,61 @@ func (l *Listener) unsubscribe(at hubTopic) {
 	l.subMu.Unlock()
 	if sub != nil {
 		sub.drop(true)
+		l.in.forget(sub)
 	}
 }
 
-func (l *Listener) subscribed(*subscription, form.Position) {}
-func (l *Listener) pass(*event, *subscription)              {}
-
-const listenerQueue = 1 << 20
-
-func (l *Listener) deliver(ev *event, _ *subscription) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return
-	}
-	if len(l.queue) > 0 && l.bytes+itemCost+ev.size() > listenerQueue {
-		// The hub's locks are held: the end comes from elsewhere.
-		go l.end(Errorf(CodeResourceExhausted, "the listener is slower than its events"))
-		return
-	}
-	l.queue = append(l.queue, ev)
-	l.bytes += itemCost + ev.size()
-	if !l.running {
-		l.running = true
-		go l.work()
+// subscribed implements sink: what is there already is read like what a slow
+// listener has missed.
+func (l *Listener) subscribed(sub *subscription, at form.Position) {
+	l.in.mu.Lock()
+	defer l.in.mu.Unlock()
+	switch {
+	case l.in.err != nil || sub.class == volatile:
+	case l.since != nil && *l.since == (Position{}):
+		l.in.fallBehind(sub, sub.state.log.begin(time.Now()))
+	case l.since != nil:
+		l.in.fallBehind(sub, form.Position(*l.since))
+	case sub.class == latest:
+		l.in.fallBehind(sub, form.Position{Epoch: at.Epoch})
 	}
 }
 
-// work hands out the queue; it ends when the queue is empty.
+func (l *Listener) pass(*event, *subscription) {}
+
+func (l *Listener) deliver(ev *event, sub *subscription) {
+	if !l.in.deliver(ev, sub) {
+		go l.end(errSlowListener) // the hub's locks are held: the end comes from elsewhere
+	}
+}
+
+var errSlowListener = Errorf(CodeResourceExhausted, "the listener is slower than its events")
+
+// work hands out what waits; it ends when nothing does.
 func (l *Listener) work() {
 	for {
-		l.mu.Lock()
-		if len(l.queue) == 0 {
-			l.running, l.queue = false, nil
-			l.mu.Unlock()
-			return
+		it := l.in.next()
+		switch {
+		case it == nil:
+			if l.rest() {
+				return
+			}
+		case it.lost != nil:
+			l.end(errSlowListener)
+		case it.ev.binary:
+			l.call(Event{Topic: it.ev.topic, Binary: it.ev.data})
+		default:
+			l.call(Event{Topic: it.ev.topic, Data: it.ev.data})
 		}
-		ev := l.queue[0]
-		l.queue[0] = nil
-		l.queue = l.queue[1:]
-		l.bytes -= itemCost + ev.size()
-		l.mu.Unlock()
-		e := Event{Topic: ev.topic}
-		if ev.binary {
-			e.Binary = ev.data
-		} else {
-			e.Data = ev.data
-		}
-		l.call(e)
 	}
+}
+
+// rest ends the work, unless something has come since.
+func (l *Listener) rest() bool {
+	l.in.mu.Lock()
+	defer l.in.mu.Unlock()
+	l.running = l.in.queue.len() > 0 || len(l.in.behind) > 0
+	return !l.running
 }
 
 // call runs handle; a panic there is logged and costs this event only.

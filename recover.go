@@ -1,6 +1,7 @@
 package kanava
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -159,7 +160,7 @@ func (sub *subscription) missed(from form.Position, bytes int) (events []*event,
 	if sub.floor != nil && from.Offset < sub.floor.from {
 		return nil, false
 	}
-	return sub.state.log.since(from, bytes, time.Now())
+	return sub.state.log.since(from, math.MaxInt, bytes, time.Now())
 }
 
 // is reports whether id is that of this connection, or of one that its client

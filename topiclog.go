@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"container/list"
+	"math"
 	"time"
 
 	"github.com/kanava-go/kanava/internal/form"
@@ -132,10 +133,10 @@ func (l *topicLog) trim(bytes int) (freed int) {
 }
 
 // since returns the events that followed from, at least one if there is one and
-// then as long as they have at most about bytes: all of them if the last is that
-// of at. It is false if that is not known: another epoch, or events that
-// are not kept, or not any more.
-func (l *topicLog) since(from form.Position, bytes int, now time.Time) (events []*event, ok bool) {
+// then at most limit, and as long as they have at most about bytes: all of them
+// if the last is that of at. It is false if that is not known: another epoch, or
+// events that are not kept, or not any more.
+func (l *topicLog) since(from form.Position, limit, bytes int, now time.Time) (events []*event, ok bool) {
 	if from.Epoch != l.at.Epoch || from.Offset > l.at.Offset {
 		return nil, false
 	}
@@ -144,13 +145,46 @@ func (l *topicLog) since(from form.Position, bytes int, now time.Time) (events [
 	if missed > uint64(kept) || missed > 0 && l.tooOld(*l.events.at(kept - int(missed)), now) {
 		return nil, false
 	}
-	for i := kept - int(missed); i < kept; i++ {
+	for i := kept - int(missed); i < kept && len(events) < limit; i++ {
 		ev := *l.events.at(i)
 		if bytes -= itemLeast + len(ev.data); bytes < 0 && len(events) > 0 {
 			break
 		}
 		events = append(events, ev)
 	}
+	return events, true
+}
+
+// begin returns the position after which everything is kept that is.
+func (l *topicLog) begin(now time.Time) form.Position {
+	at := l.at
+	switch l.class {
+	case latest:
+		at.Offset = 0
+	case recoverable:
+		i := 0
+		for i < l.events.len() && l.tooOld(*l.events.at(i), now) {
+			i++
+		}
+		at.Offset -= uint64(l.events.len() - i)
+	}
+	return at
+}
+
+// read returns at most limit of the kept events that followed from: all there
+// were, or of a Latest topic the newest of each key. It is false if that is not
+// known.
+func (l *topicLog) read(from form.Position, limit int, now time.Time) (events []*event, ok bool) {
+	if l.class != latest {
+		return l.since(from, limit, math.MaxInt, now)
+	}
+	if from.Epoch != l.at.Epoch || from.Offset > l.at.Offset {
+		return nil, false
+	}
+	l.values(from.Offset, l.at.Offset, now, func(ev *event) bool {
+		events = append(events, ev)
+		return len(events) < limit
+	})
 	return events, true
 }
 

@@ -146,11 +146,11 @@ func (ts *topicState) expire(now time.Time) (freed int) {
 	return ts.log.expire(now) + ts.floors.expire(now)
 }
 
-// publishTo returns the topic of an event with its mu held, nil where nobody is
-// to get the event, now or later.
-func (h *EventHub) publishTo(topic string, f *family) *topicState {
+// hold returns a topic with its mu held. Of one that nobody knows of it is nil,
+// unless it is told to make it.
+func (h *EventHub) hold(topic string, f *family, makeIt bool) *topicState {
 	for {
-		ts := h.lookup(topic, f)
+		ts := h.lookup(topic, f, makeIt)
 		if ts == nil {
 			return nil
 		}
@@ -162,14 +162,14 @@ func (h *EventHub) publishTo(topic string, f *family) *topicState {
 	}
 }
 
-// lookup finds a topic for what happens in it, and makes it if it keeps events.
-func (h *EventHub) lookup(topic string, f *family) *topicState {
+// lookup finds a topic for what happens in it, or makes it; see hold.
+func (h *EventHub) lookup(topic string, f *family, makeIt bool) *topicState {
 	sh := h.shard(topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	ts := sh.topics[topic]
 	switch {
-	case ts == nil && f.classOf().keeps():
+	case ts == nil && makeIt:
 		ts = h.newTopicState(sh, topic, f)
 		h.rest(sh, ts, time.Now())
 	case ts != nil && ts.idle != nil:

@@ -1,0 +1,107 @@
+package kanava
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kanava-go/kanava/internal/form"
+	"github.com/kanava-go/kanava/internal/typemodel"
+)
+
+// Position is where a topic stands: after the event with this offset. An epoch
+// is one unbroken count of events: a topic that was forgotten, as by a restart,
+// begins another. The zero Position is before all that is kept.
+type Position struct {
+	Epoch  string
+	Offset uint64
+}
+
+// HistoryPage is a part of what a topic keeps.
+type HistoryPage[T any] struct {
+	Events []T      // the oldest first. Shared: nobody may change what they point to
+	At     Position // after the last of Events
+	More   bool     // others follow: they are read from At
+	Lost   bool     // some that followed the position asked for are not kept any more: Events begins with the oldest that is
+}
+
+// History returns what key keeps of the events that followed since, at most
+// limit of them: of a Recoverable topic its last events, of a Latest one the
+// newest of each key. It is for the program: Except and outgoing middleware,
+// which say what a client sees, do not count, nor does Private. [Since] goes on
+// from there with what comes next. The error is CodeInvalidArgument for a bad
+// key or a limit below 1, ErrClosed after the hub was closed; another error if
+// an event is not of type T, as one published raw can be.
+func (t *Topic[T]) History(ctx context.Context, key string, since Position, limit int) (HistoryPage[T], error) {
+	var page HistoryPage[T]
+	topic := t.name(key)
+	if err := ctx.Err(); err != nil {
+		return page, err
+	}
+	if err := checkTopic(topic); err != nil {
+		return page, err
+	}
+	if limit < 1 {
+		return page, Errorf(CodeInvalidArgument, "the limit of a history is 1 or more")
+	}
+	if t.hub.closed.isSet() {
+		return page, ErrClosed
+	}
+	if t.family.class == volatile {
+		return page, nil
+	}
+	ts := t.hub.hold(topic, t.family, true)
+	now := time.Now()
+	from := form.Position(since)
+	var events []*event
+	ok := false
+	if since != (Position{}) {
+		events, ok = ts.log.read(from, limit, now)
+		page.Lost = !ok
+	}
+	if !ok {
+		from = ts.log.begin(now)
+		events, _ = ts.log.read(from, limit, now)
+	}
+	at := ts.log.at
+	ts.mu.Unlock()
+	page.At = Position(at)
+	if len(events) == limit {
+		last := events[limit-1].at
+		page.At, page.More = Position(last), last != at
+	}
+	for _, ev := range events {
+		v, err := t.valueOf(ctx, ev)
+		if err != nil {
+			return page, err
+		}
+		page.Events = append(page.Events, v)
+	}
+	return page, nil
+}
+
+// valueOf returns the value of an event: what was published or, of one that was
+// published raw, what its JSON says.
+func (t *Topic[T]) valueOf(ctx context.Context, ev *event) (v T, err error) {
+	if v, ok := ev.value.(T); ok || ev.value == nil {
+		return v, nil
+	}
+	wrong := func(why any) error {
+		return fmt.Errorf("kanava: event %d of topic %q is no %T: %v", ev.at.Offset, ev.topic, v, why)
+	}
+	if ev.binary {
+		return v, wrong("it is binary")
+	}
+	m, err := typemodel.Of(t.model.Type(), typemodel.Stored)
+	if err != nil {
+		return v, wrong(err)
+	}
+	faults, err := m.Decode(ctx, ev.data, &v)
+	if err == nil && len(faults) > 0 {
+		err = fmt.Errorf("%s %s", faults[0].Pointer, faults[0].Message)
+	}
+	if err != nil {
+		return v, wrong(err)
+	}
+	return v, nil
+}
