@@ -52,31 +52,6 @@ func typedEcho(tb testing.TB, form string) (send func()) {
 	}
 }
 
-// openIn opens a connection in a form, and leaves nothing in its outbox.
-func openIn(tb testing.TB, srv *server, form, target string, p *peer) *kanava.Link {
-	req := request(target)
-	if form != plainForm {
-		req.Subprotocols = []string{form}
-	}
-	link, err := srv.Open(context.Background(), req, p)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	link.Start()
-	tb.Cleanup(func() { link.Disconnect(kanava.CloseNormal, ""); <-link.Done() })
-	if form == envelope {
-		link.Receive([]byte(`{"hello":{}}`), false)
-		for frames := []kanava.Frame(nil); len(frames) < 2; { // open, and the end of OnConnect
-			<-p.woken
-			for n := -1; n < len(frames); {
-				n = len(frames)
-				frames, _ = link.Take(frames, 1<<16)
-			}
-		}
-	}
-	return link
-}
-
 // The way of a message, from its bytes to the bytes of its reply, has a budget
 // of allocations: the input, its string, the result, the call, the frame, and
 // what a goroutine costs.

@@ -235,10 +235,10 @@ func (sub *subscription) hand(ev *event) (seen bool) {
 type subscription struct {
 	hubTopic
 	family *family // nil for a topic that no Topic has made; fixed, as is class
-	class  class
 	state  *topicState
 	to     sink
-	index  int // in state.subs; guarded by state.mu
+	index  int       // in state.subs; guarded by state.mu
+	out    *outTopic // of channels; guarded by outbox.mu; nil until an outbox needs it
 
 	// Of channels only, and fixed.
 	key   string
@@ -249,6 +249,7 @@ type subscription struct {
 
 	recovering bool // an answer to recover is under way; guarded by conn.subMu
 
+	class class
 	ended atomicFlag
 }
 

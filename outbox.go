@@ -7,59 +7,116 @@ import (
 
 // outbox holds what waits to be written to one connection: bounded, in order,
 // emptied by the transport. Nobody but Stream.Send ever waits for it.
+//
+// Whoever makes it anything but empty wakes the transport, which then takes
+// until it gets nothing. A topic that is behind counts for that: awake is set
+// as long as there is one, unless all is held back.
 type outbox struct {
 	wake func() // the transport's Peer.Wake; called with mu held
 
 	mu      sync.Mutex
-	items   fifo[outItem] // guarded by mu
-	bytes   int           // guarded by mu: of items
-	awake   bool          // guarded by mu: the transport knows that there is something
-	holding bool          // guarded by mu: until OnConnect is over, as what it returns goes first
-	held    fifo[outItem] // guarded by mu: what waits for that
-	closing *Closing      // guarded by mu: comes after the last item; nothing is added
-	room    chan struct{} // guarded by mu: closed when there is room; nil while nobody waits
+	nodes   outNodes      // guarded by mu, as is all that follows: the items
+	queue   outList       // all of them
+	held    slot          // the first of those that are not taken before OnConnect is over, as what it returns goes first
+	bytes   int           // of all items
+	awake   bool          // the transport knows that there is something
+	holding bool          // OnConnect is not over
+	classes *outClasses   // nil until there is an event of another class than Ordered
+	closing *Closing      // comes after the last item; nothing is added
+	room    chan struct{} // closed when there is room; nil while nobody waits
 }
 
-// outItem is a frame, or an event that outgoing middleware has yet to see.
+// outItem is a frame, or an event of which take makes one.
 type outItem struct {
 	frame Frame
 	ev    *event
 	sub   *subscription // of events: once it has ended they are not sent
+	class class         // of events: how they make room for others
+	raw   bool          // outgoing middleware has yet to see ev
 }
 
 // itemCost is what an item counts besides its bytes: an empty one is not free.
 const itemCost = 64
 
 func (it *outItem) size() int {
-	if it.ev != nil {
+	if it.raw {
 		return itemCost + it.ev.size()
 	}
 	return itemCost + len(it.frame.Data)
 }
 
 // add appends an item. It reports closed if nothing is taken any more, and
-// full if the item would pass limit; one item always fits into an empty box.
-func (o *outbox) add(it outItem, limit int) (full, closed bool) { return o.put(it, limit, true) }
+// full if the item would pass limit and nothing can be dropped for it; one item
+// always fits into an empty box.
+func (o *outbox) add(it outItem, limit int) (full, closed bool) { return o.put(&it, limit, true) }
 
 // addNow is add of an item that hold does not keep back.
-func (o *outbox) addNow(it outItem, limit int) (full, closed bool) { return o.put(it, limit, false) }
+func (o *outbox) addNow(it outItem, limit int) (full, closed bool) { return o.put(&it, limit, false) }
 
-func (o *outbox) put(it outItem, limit int, mayHold bool) (full, closed bool) {
+func (o *outbox) put(it *outItem, limit int, mayHold bool) (full, closed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.closing != nil:
 		return false, true
-	case o.items.len()+o.held.len() > 0 && o.bytes+it.size() > limit:
+	case it.class != ordered:
+		return !o.addEvent(it, limit), false
+	case !o.makeRoom(it.size(), limit, nil):
 		return true, false
 	}
-	if o.holding && mayHold {
-		o.held.push(it)
-		o.bytes += it.size()
-	} else {
-		o.push(it)
-	}
+	o.push(it, mayHold)
 	return false, false
+}
+
+// push adds an item at the end, or before all that is held back if it may not
+// be.
+func (o *outbox) push(it *outItem, mayHold bool) slot {
+	p := o.nodes.add(it)
+	o.bytes += it.size()
+	switch {
+	case !o.holding:
+		o.nodes.insert(inQueue, &o.queue, p, 0)
+		o.rouse()
+	case mayHold:
+		o.nodes.insert(inQueue, &o.queue, p, 0)
+		if o.held == 0 {
+			o.held = p
+		}
+	default:
+		o.nodes.insert(inQueue, &o.queue, p, o.held)
+		o.rouse()
+	}
+	return p
+}
+
+// pull takes an item out, wherever it stands.
+func (o *outbox) pull(p slot) (it outItem) {
+	it = o.nodes.at(p).outItem
+	if o.held == p {
+		o.held = o.nodes.next(inQueue, p)
+	}
+	if it.class != ordered {
+		o.forgetEvent(&it, p)
+	}
+	o.nodes.unlink(inQueue, &o.queue, p)
+	o.nodes.remove(p)
+	o.bytes -= it.size()
+	return it
+}
+
+// first returns what is taken next; nowhere if there is nothing.
+func (o *outbox) first() slot {
+	if o.queue.first == o.held {
+		return 0
+	}
+	return o.queue.first
+}
+
+func (o *outbox) rouse() {
+	if !o.awake {
+		o.awake = true
+		o.wake()
+	}
 }
 
 // addFirst adds the item before all that hold keeps back, and sets the flag
@@ -68,7 +125,7 @@ func (o *outbox) addFirst(it outItem, taken *atomicFlag) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closing == nil {
-		o.push(it)
+		o.push(&it, false)
 	}
 	taken.set()
 }
@@ -86,33 +143,22 @@ func (o *outbox) release(first *outItem, wanted bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if first != nil && o.closing == nil {
-		o.push(*first)
+		o.push(first, false)
 	}
 	o.holding = false
-	for o.held.len() > 0 {
-		it := o.held.pop()
-		o.bytes -= it.size()
-		if wanted && o.closing == nil {
-			o.push(it)
-		}
+	for o.held != 0 && (!wanted || o.closing != nil) {
+		o.pull(o.held)
+		o.tellRoom()
+	}
+	o.held = 0
+	if o.first() != 0 || o.isBehind() {
+		o.rouse()
 	}
 }
 
-func (o *outbox) push(it outItem) {
-	o.items.push(it)
-	o.bytes += it.size()
-	o.rouse()
-}
-
-func (o *outbox) rouse() {
-	if !o.awake {
-		o.awake = true
-		o.wake()
-	}
-}
-
-// addWhenRoom appends an item of a stream as soon as less than limit waits, or
-// returns the error of ctx, or ErrClosed if the box or the stream has ended.
+// addWhenRoom appends an item of a stream as soon as less than half of limit
+// waits, or returns the error of ctx, or ErrClosed if the box or the stream has
+// ended.
 func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int, s *streamEnd) error {
 	for {
 		o.mu.Lock()
@@ -121,8 +167,9 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int, s *stre
 			o.mu.Unlock()
 			return ErrClosed
 		}
-		if o.items.len() == 0 || o.bytes+it.size() <= limit {
-			o.push(it)
+		if firm := o.firm(); firm == 0 || firm+it.size() <= limit/2 {
+			o.makeRoom(it.size(), limit, nil)
+			o.push(&it, false)
 			o.mu.Unlock()
 			return nil
 		}
@@ -144,14 +191,14 @@ func (o *outbox) addWhenRoom(ctx context.Context, it outItem, limit int, s *stre
 func (o *outbox) hasRoom(limit int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.closing != nil || o.bytes <= max(limit, 0)
+	return o.closing != nil || o.firm() <= max(limit, 0)
 }
 
 // waitRoom returns when at most limit waits, or the box is closed.
 func (o *outbox) waitRoom(limit int) {
 	for {
 		o.mu.Lock()
-		if o.closing != nil || o.bytes <= limit {
+		if o.closing != nil || o.firm() <= limit {
 			o.mu.Unlock()
 			return
 		}
@@ -170,31 +217,46 @@ func (o *outbox) waitForRoom() <-chan struct{} {
 	return o.room
 }
 
+// tellRoom ends the waiting for room; o.mu is held.
+func (o *outbox) tellRoom() {
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+}
+
 // take moves at most about maxBytes of items, at least one, to the end of
 // batch. When nothing waits it returns what closes the connection, if
-// anything, and the next item wakes the transport.
-func (o *outbox) take(batch []outItem, maxBytes int) ([]outItem, *Closing) {
+// anything, and the next item wakes the transport. Topics that are behind go on
+// when no more than half of limit waits.
+func (o *outbox) take(batch []outItem, maxBytes, limit int) ([]outItem, *Closing) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := 0
-	for o.items.len() > 0 {
-		size := o.items.first().size()
+	batch, n := o.pop(batch, maxBytes)
+	if o.isBehind() {
+		o.catchUp(limit / 2)
+		if n == 0 {
+			batch, n = o.pop(batch, maxBytes)
+		}
+	}
+	if n == 0 {
+		o.awake = false
+		return batch, o.closing
+	}
+	o.tellRoom()
+	return batch, nil
+}
+
+func (o *outbox) pop(batch []outItem, maxBytes int) (_ []outItem, n int) {
+	for p := o.first(); p != 0; p = o.first() {
+		size := o.nodes.at(p).size()
 		if n > 0 && n+size > maxBytes {
 			break
 		}
 		n += size
-		batch = append(batch, o.items.pop())
+		batch = append(batch, o.pull(p))
 	}
-	o.bytes -= n
-	if n > 0 && o.room != nil {
-		close(o.room)
-		o.room = nil
-	}
-	if len(batch) == 0 {
-		o.awake = false
-		return batch, o.closing
-	}
-	return batch, nil
+	return batch, n
 }
 
 // close ends the box: nothing is added any more, and closing comes after what
@@ -203,17 +265,19 @@ func (o *outbox) close(closing Closing, discard bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if discard {
-		o.items, o.held, o.bytes = fifo[outItem]{}, fifo[outItem]{}, 0
+		o.discard()
 	}
 	if o.closing != nil {
 		return
 	}
 	o.closing = &closing
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
-	}
+	o.tellRoom()
 	o.rouse()
+}
+
+// discard drops all that waits; nothing is added any more.
+func (o *outbox) discard() {
+	o.nodes, o.queue, o.held, o.bytes, o.classes = outNodes{}, outList{}, 0, 0, nil
 }
 
 func (o *outbox) isClosed() bool {
@@ -225,14 +289,14 @@ func (o *outbox) isClosed() bool {
 func (o *outbox) isEmpty() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.items.len() == 0
+	return o.first() == 0
 }
 
 // closingNow returns what closes the connection if nothing waits before it.
 func (o *outbox) closingNow() *Closing {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.items.len() > 0 {
+	if o.first() != 0 {
 		return nil
 	}
 	return o.closing

@@ -306,7 +306,7 @@ func (x *call) sendItem(ctx context.Context, v any) error {
 		return err
 	}
 	// Half of the queue is left to replies and events.
-	return c.out.addWhenRoom(ctx, it, c.queueLimit()/2, x.stream)
+	return c.out.addWhenRoom(ctx, it, c.queueLimit(), x.stream)
 }
 
 func (c *conn) sendError(route form.Route, e *Error) {

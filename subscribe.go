@@ -77,7 +77,7 @@ func (c *conn) stands(sub *subscription) {
 	switch {
 	case sub.class == latest:
 		c.sendLatest(sub, 0, at.Offset)
-	case sub.class != volatile && c.form.Envelope():
+	case sub.class != volatile && c.form.Envelope() && !c.out.standsAt(sub, at):
 		c.tell(form.AppendAt(nil, sub.topic, at))
 	}
 }
@@ -134,28 +134,33 @@ func (c *conn) leaveHub() {
 
 // deliver implements sink: it queues the event and never waits.
 func (c *conn) deliver(ev *event, sub *subscription) {
-	if !sub.free && c.liveSession() == nil {
-		return
-	}
-	it := outItem{sub: sub}
-	if c.def.send != nil {
-		it.ev = ev
-	} else {
+	it := outItem{raw: c.def.send != nil}
+	if !it.raw {
 		it.frame = ev.frame(c.form)
 	}
-	if full, _ := c.out.add(it, c.queueLimit()); full {
-		c.slow()
-	}
+	c.queueEvent(it, ev, sub)
 }
 
 // pass implements sink: where events have positions the client is told that one
 // went by which it is not to see.
 func (c *conn) pass(ev *event, sub *subscription) {
-	f, ok := ev.hidden(c.form)
-	if !ok || !sub.free && c.liveSession() == nil {
+	if f, ok := ev.hidden(c.form); ok {
+		c.queueEvent(outItem{frame: f}, ev, sub)
+	}
+}
+
+func (c *conn) queueEvent(it outItem, ev *event, sub *subscription) {
+	if !sub.free && c.liveSession() == nil {
 		return
 	}
-	if full, _ := c.out.add(outItem{sub: sub, frame: f}, c.queueLimit()); full {
+	it.sub, it.class = sub, sub.class
+	if it.class == recoverable && !c.form.Envelope() {
+		it.class = ordered // nobody would ask for what was dropped
+	}
+	if it.raw || it.class.keeps() {
+		it.ev = ev
+	}
+	if full, _ := c.out.add(it, c.queueLimit()); full {
 		c.slow()
 	}
 }

@@ -21,7 +21,7 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 	}()
 	for {
 		var closing *Closing
-		*items, closing = c.out.take((*items)[:0], maxBytes)
+		*items, closing = c.out.take((*items)[:0], maxBytes, c.queueLimit())
 		if len(*items) == 0 {
 			if closing != nil && c.announceClose(closing) {
 				return append(batch, awayFrame(closing)), nil
@@ -33,7 +33,7 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 			if it.sub != nil && it.sub.ended.isSet() {
 				continue
 			}
-			if it.ev == nil {
+			if !it.raw {
 				batch = append(batch, it.frame)
 			} else if ev, ok := c.filter(it.ev); ok {
 				batch = append(batch, ev.frame(c.form))

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"pgregory.net/rapid"
 )
 
@@ -43,6 +44,9 @@ const (
 	callClient // kanava.v1: the same outside of a function
 	pushOne
 	publishOne
+	publishVolatile
+	publishLatest
+	publishRecoverable
 	passTime
 	closeIt
 	drainIt
@@ -67,14 +71,16 @@ var phrases = func() (list [][]step) {
 			[]step{receiveLarge, receiveGate, receiveGate, receiveGate, receiveGate},
 			[]step{takeAll, askFull, openGate},
 			[]step{askFull, openGate},
-			[]step{askFull, callClient})
+			[]step{askFull, callClient},
+			[]step{publishRecoverable, publishRecoverable, publishRecoverable, publishRecoverable, publishRecoverable},
+			[]step{publishLatest, publishVolatile, publishVolatile, publishRecoverable, publishRecoverable})
 	}
 	return list
 }()
 
 var stepNames = [steps]string{
 	"receive echo", "receive large", "receive gate", "receive beside", "receive stream", "receive goexit", "receive empty", "receive ask",
-	"full", "take one", "take all", "take uncalled", "open gate", "answer", "call client", "push", "publish", "pass time", "close", "drain", "disconnect",
+	"full", "take one", "take all", "take uncalled", "open gate", "answer", "call client", "push", "publish", "publish volatile", "publish latest", "publish recoverable", "pass time", "close", "drain", "disconnect",
 }
 
 // moment is a step, and whether it begins while the one before is under way.
@@ -98,6 +104,7 @@ type model struct {
 	v1      bool
 	push    *Push[string]
 	topic   *Topic[string]
+	classed map[step]*Topic[string] // by who publishes
 	client  *ClientFunc[None, None]
 	gate    chan struct{} // a value lets one function return
 	wakes   atomic.Int64
@@ -109,6 +116,7 @@ type model struct {
 	replies int
 	asks    atomic.Int64 // calls of the client's function that were taken
 	closing *Closing
+	stands  uint64 // where the client knows that the Recoverable topic stands
 
 	// Of the reader.
 	toldAt   int64 // value of wakes when it was told that the connection is full; -1 while it reads
@@ -129,7 +137,13 @@ func newModel(v1, slowConnect bool) *model {
 		Limits: Limits{WaitingCalls: 3, WaitingBytes: 400, Queue: 1200, Rate: Unlimited, CallTime: time.Hour},
 		Logger: slog.New(slog.DiscardHandler),
 	})
-	m.push, m.topic = NewPush[string]("note"), NewTopic[string](m.srv.EventHub(), "room")
+	hub := m.srv.EventHub()
+	m.push, m.topic = NewPush[string]("note"), NewTopic[string](hub, "room")
+	m.classed = map[step]*Topic[string]{
+		publishVolatile:    NewTopic[string](hub, "cursor", Volatile()),
+		publishLatest:      NewTopic[string](hub, "price", Latest()),
+		publishRecoverable: NewTopic[string](hub, "log", Recoverable(100, time.Hour)),
+	}
 	type channel = Channel[None, None]
 	large := func(context.Context, *channel, None) (string, error) { return string(make([]byte, 120)), nil } // 720 bytes as JSON: more than half of the queue
 	wait := func(ctx context.Context, _ *channel, _ None) error {
@@ -148,6 +162,11 @@ func newModel(v1, slowConnect bool) *model {
 			m.connects.Add(1)
 			if slowConnect {
 				_ = wait(ctx, ch, None{})
+			}
+			for _, topic := range m.classed {
+				if err := topic.Subscribe(ctx, ch, "a"); err != nil {
+					return None{}, err
+				}
 			}
 			return None{}, m.topic.Subscribe(ctx, ch, "a")
 		}),
@@ -231,10 +250,37 @@ func (m *model) take(most int) {
 		switch {
 		case bytes.Contains(f.Data, []byte(`"call":`)):
 			m.asks.Add(1)
+		case m.v1 && bytes.Contains(f.Data, []byte(`:"log:a","`)):
+			m.position(f.Data)
 		case m.v1 && bytes.HasPrefix(f.Data, []byte(`{"re":`)) && !bytes.Contains(f.Data, []byte(`"item":`)), bytes.Contains(f.Data, []byte(`"action":`)):
 			m.replies++
 		}
 	}
+}
+
+// position notes where the client is told that the Recoverable topic stands.
+func (m *model) position(frame []byte) {
+	var told struct {
+		O uint64 `json:"o"`
+	}
+	if err := json.Unmarshal(frame, &told); err != nil {
+		panic(err)
+	}
+	m.stands = told.O
+}
+
+// offset returns where the Recoverable topic stands.
+func (m *model) offset() uint64 {
+	sh := m.srv.EventHub().shard("log:a")
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	ts := sh.topics["log:a"]
+	if ts == nil {
+		return 0
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return ts.log.at.Offset
 }
 
 // isAwake reports whether the writer takes on, or was woken.
@@ -289,6 +335,8 @@ func (m *model) do(s step) {
 		_ = m.push.Send(context.Background(), m.c.ch, "x")
 	case publishOne:
 		_ = m.topic.Publish(context.Background(), "a", "x")
+	case publishVolatile, publishLatest, publishRecoverable:
+		_ = m.classed[s].Publish(context.Background(), "a", string(make([]byte, 50))) // 300 bytes as JSON
 	case passTime:
 		time.Sleep(2 * time.Second)
 	case closeIt:
@@ -315,7 +363,7 @@ func (m *model) asleep() string {
 	full := m.c.isFull()
 	m.c.mu.Unlock()
 	m.c.out.mu.Lock()
-	something := m.c.out.items.len() > 0 || m.c.out.closing != nil && m.closing == nil
+	something := m.c.out.first() != 0 || m.c.out.isBehind() && !m.c.out.holding || m.c.out.closing != nil && m.closing == nil
 	m.c.out.mu.Unlock()
 	switch {
 	case something && !m.isAwake():
@@ -398,6 +446,8 @@ func (m *model) end(drained bool) string {
 		return "the server shuts down, but the transport was not told"
 	case m.closing == nil && m.replies != m.sent:
 		return fmt.Sprintf("%d of %d calls were answered", m.replies, m.sent)
+	case m.closing == nil && m.v1 && m.stands != m.offset():
+		return fmt.Sprintf("the client is told of position %d of the topic, but that stands at %d", m.stands, m.offset())
 	}
 	m.link.Disconnect(CloseNormal, "")
 	synctest.Wait()
