@@ -257,7 +257,7 @@ func (d *channelDecl) checkDeclared(s *core) {
 		case x.zero:
 			d.wrong("Declares[%d] is a zero %s: make it with its constructor", i, x.what)
 		case x.hub != nil && x.hub != s.hub:
-			d.wrong("topic %q belongs to another hub than the server", x.name)
+			d.wrong("%s %q belongs to another hub than the server", x.what, x.name)
 		case x.session != nil && x.session != s.sessionType:
 			d.wrong("MaySubscribe of topic %q takes a %s, but the session is a %s", x.name, x.session, s.sessionType)
 		case names[x.what+x.name]:

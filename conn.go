@@ -14,7 +14,10 @@ import (
 // goroutine: one exists while messages wait to be worked off, one for each
 // stream and Concurrent function.
 //
-// Locks are taken in this order: sessions, subMu, the hub's, mu, outbox.mu.
+// Locks are taken in this order: sessions, subMu, the hub's, mu, outbox.mu. Those
+// of presences are among the hub's, in this order: presenceOwner.mu,
+// memoryLeases.mu, gathering.mu, presenceWatch.mu; presences.mu and presence.mu
+// are taken last.
 type conn struct {
 	core        *core
 	def         *channelDef
@@ -47,9 +50,10 @@ type conn struct {
 	expiry   *time.Timer             // guarded by sessions
 
 	subMu      sync.Mutex
-	subs       map[hubTopic]*subscription // guarded by subMu
-	gone       bool                       // guarded by subMu: no more subscriptions
-	recoveries int                        // guarded by subMu: answers to recover under way
+	subs       map[hubTopic]*subscription    // guarded by subMu
+	gone       bool                          // guarded by subMu: no more of either
+	present    map[presenceSpot]presenceStay // guarded by subMu: where it has joined
+	recoveries int                           // guarded by subMu: answers to recover under way
 
 	mu        sync.Mutex
 	phase     phase // guarded by mu, as is all that follows

@@ -36,6 +36,7 @@ const (
 	memberWait
 	memberE
 	memberO
+	memberAfter
 	members // their number
 )
 
@@ -45,6 +46,7 @@ var frameMembers = []string{
 	memberID: "id", memberBy: "by", memberIn: "in", memberKey: "key",
 	memberOut: "out", memberErr: "err", memberWait: "wait",
 	memberE: "e", memberO: "o",
+	memberAfter: "after",
 }
 
 // Three invalid frames within this time close the connection (P10).
@@ -204,6 +206,8 @@ func (c *conn) control(m *message, kind int) *Error {
 		return c.takeAnswer(id, m)
 	case memberRecover:
 		return c.recover(m)
+	case memberPresence:
+		return c.askPresence(m)
 	default: // a kind of which this server knows no more than the name, if that
 		if m.id != 0 {
 			c.chargeError()

@@ -33,6 +33,7 @@ var shownElsewhere = map[string]string{
 	"kanava.LatestBy":     "ExampleRecoverable",
 	"kanava.Ordered":      "ExampleRecoverable",
 	"kanava.Volatile":     "ExampleRecoverable",
+	"kanava.Member":       "ExampleNewPresence gets some",
 	"kanava.Link":         "ExampleDispatcher",
 	"kanava.HistoryPage":  "ExampleTopic_History",
 	"kanava.ListenOption": "ExampleTopic_History: what Since returns",

@@ -41,9 +41,10 @@ const (
 	KindPush                   // a payload only: a Push, or SendBinary
 	KindEvent                  // a payload only: an event of a topic
 	KindCall                   // a payload only: what a ClientFunc is asked
+	KindPresence               // a payload only: the data of a member of a Presence
 )
 
-var kindNames = [...]string{"message", "connect", "disconnect", "binary", "item", "push", "event", "call"}
+var kindNames = [...]string{"message", "connect", "disconnect", "binary", "item", "push", "event", "call", "presence"}
 
 // String returns the name of the kind in lower case.
 func (k Kind) String() string {

@@ -37,16 +37,17 @@ type HubOptions struct {
 // subscribers. Each is encoded once, however many subscribers there are.
 // Publishing never waits for a subscriber. It is safe for concurrent use.
 type EventHub struct {
-	opts     HubOptions
-	shards   [64]hubShard
-	sinks    sync.Map // id -> sink: who can be named in Subscribe
-	mu       sync.Mutex
-	families map[string]*family // guarded by mu: topics made by NewTopic
-	closed   atomicFlag
-	epoch    string        // begins each epoch of a topic: 8 random characters
-	epochs   atomic.Uint64 // their number
-	kept     retention
-	pages    pages
+	opts      HubOptions
+	shards    [64]hubShard
+	sinks     sync.Map // id -> sink: who can be named in Subscribe
+	presences presences
+	mu        sync.Mutex
+	families  map[string]*family // guarded by mu: topics made by NewTopic
+	closed    atomicFlag
+	epoch     string        // begins each epoch of a topic: 8 random characters
+	epochs    atomic.Uint64 // their number
+	kept      retention
+	pages     pages
 }
 
 // family is the topics "name:<key>" of one [Topic].
@@ -242,10 +243,11 @@ type subscription struct {
 
 	// Of channels only, and fixed.
 	key   string
-	user  string // whose it is; "" where nobody has signed in, or has an id
-	owned bool   // made while somebody was signed in
-	free  bool   // readable without a session
-	floor *floor // of a Private topic; what it points to is guarded by state.mu
+	user  string         // whose it is; "" where nobody has signed in, or has an id
+	owned bool           // made while somebody was signed in
+	watch *presenceWatch // tells who is present; nil if nobody can be. Made while conn.subMu is held, fixed then
+	free  bool           // readable without a session
+	floor *floor         // of a Private topic; what it points to is guarded by state.mu
 
 	recovering bool // an answer to recover is under way; guarded by conn.subMu
 

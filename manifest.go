@@ -159,6 +159,8 @@ func describe(d *channelDef, schemas *typemodel.Schemas) manifest.Channel {
 			c.Topics = append(c.Topics, manifest.Topic{Name: x.name, Class: x.class.String(), Event: of(x.model), Bytes: bytes})
 		case "push":
 			c.Pushes = append(c.Pushes, manifest.Push{Name: x.name, Value: of(x.model), Bytes: bytes})
+		case "presence":
+			c.Presences = append(c.Presences, manifest.Presence{Name: x.name, Member: of(x.model)})
 		case "value":
 			c.Values = append(c.Values, manifest.Value{Name: x.name, Type: x.model.Schema()})
 		}

@@ -90,7 +90,7 @@ type Payload struct {
 	Conn    Conn   // nil for what a function returns or sends over HTTP
 	Channel string // name of the wiring; "" over HTTP
 	Action  string // of replies and items; the pattern over HTTP
-	Topic   string // of events
+	Topic   string // of events, and of members of a presence
 	Kind    Kind
 	Value   any // what is sent; not to be changed, but may be replaced. Raw events are jsontext.Value or []byte
 

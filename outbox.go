@@ -38,6 +38,14 @@ type outItem struct {
 // itemCost is what an item counts besides its bytes: an empty one is not free.
 const itemCost = 64
 
+// weight is size, or what a turn comes to when it is taken.
+func (it *outItem) weight() int {
+	if it.ev == presenceTurn {
+		return it.sub.watch.weight()
+	}
+	return it.size()
+}
+
 func (it *outItem) size() int {
 	if it.raw {
 		return itemCost + it.ev.size()
@@ -248,12 +256,14 @@ func (o *outbox) take(batch []outItem, maxBytes, limit int) ([]outItem, *Closing
 }
 
 func (o *outbox) pop(batch []outItem, maxBytes int) (_ []outItem, n int) {
+	weight := 0
 	for p := o.first(); p != 0; p = o.first() {
-		size := o.nodes.at(p).size()
-		if n > 0 && n+size > maxBytes {
+		it := o.nodes.at(p)
+		weight += it.weight()
+		if n > 0 && weight > maxBytes {
 			break
 		}
-		n += size
+		n += it.size()
 		batch = append(batch, o.pull(p))
 	}
 	return batch, n

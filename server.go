@@ -224,6 +224,7 @@ type core struct {
 	defs       []*channelDef          // guarded by wiringMu
 	outcomes   *outcomes              // of calls with keys
 	recoveries atomic.Int32           // answers to recover that are being made
+	owners     sync.Map               // *EventHub -> *presenceOwner: what is said of its connections there
 	contracted atomic.Pointer[string] // see contract
 	mux        *http.ServeMux         // guarded by wiringMu: finds channels by path
 	https      []*httpFunc            // guarded by wiringMu: functions over HTTP, in the order of WireHTTP

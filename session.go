@@ -101,9 +101,11 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 		c.resumeSubscriptions()
 	}
 	if changed {
+		c.leaveOwned()
 		c.forgetOwned()
 		c.abortOthers(callOf(ctx))
 	}
+	c.showPresences()
 	return nil
 }
 
@@ -142,6 +144,7 @@ func (c *conn) clearSession(ctx context.Context) error {
 	c.current.Store(nil)
 	c.watchSession(nil)
 	_ = c.core.indexUser(c, former, nil) // leaving is never refused
+	c.leaveOwned()
 	c.forgetOwned()
 	c.abortOthers(callOf(ctx))
 	return nil

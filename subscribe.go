@@ -47,6 +47,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	}
 	c.subs[at] = sub
 	add(sub)
+	c.watchPresence(sub)
 	return nil
 }
 
@@ -124,8 +125,10 @@ func (c *conn) listSubscriptions() []*subscription {
 func (c *conn) leaveHub() {
 	c.subMu.Lock()
 	subs := c.subs
-	c.subs, c.gone = nil, true
+	present := c.present
+	c.subs, c.present, c.gone = nil, nil, true
 	c.subMu.Unlock()
+	c.leavePresences(present)
 	for _, sub := range subs {
 		sub.drop(false)
 	}

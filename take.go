@@ -30,6 +30,10 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 		}
 		for i := range *items {
 			it := &(*items)[i]
+			if it.ev == presenceTurn {
+				batch = it.sub.watch.tell(batch)
+				continue
+			}
 			if it.sub != nil && it.sub.ended.isSet() {
 				continue
 			}
@@ -56,21 +60,31 @@ func (c *conn) announceClose(end *Closing) bool {
 // filter runs the outgoing middleware on an event, and returns what it made of
 // it. One that fails is dropped and logged.
 func (c *conn) filter(ev *event) (seen *event, ok bool) {
+	ok = c.filterInto(Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.value}, func(value any) (err error) {
+		seen, err = c.withValue(ev, value)
+		return err
+	})
+	return seen, ok
+}
+
+// filterInto runs the outgoing middleware on a payload, and use on what it made
+// of it. It reports false if the payload is dropped, or one of them fails.
+func (c *conn) filterInto(p Payload, use func(value any) error) (ok bool) {
 	defer func() {
-		if p := recover(); p != nil {
+		if r := recover(); r != nil {
 			ok = false
-			c.core.logger.Error("outgoing middleware panicked", "conn", c.id, "topic", ev.topic, "panic", p, "stack", string(debug.Stack()))
+			c.core.logger.Error("outgoing middleware panicked", "conn", c.id, "topic", p.Topic, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	value, ok, err := c.outgoing(&c.life, Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.value})
+	value, ok, err := c.outgoing(&c.life, p)
 	if ok {
-		seen, err = c.withValue(ev, value)
+		err = use(value)
 	}
 	if err != nil {
-		c.core.logger.Error("outgoing middleware failed", "conn", c.id, "topic", ev.topic, "error", err)
-		return nil, false
+		c.core.logger.Error("outgoing middleware failed", "conn", c.id, "topic", p.Topic, "error", err)
+		return false
 	}
-	return seen, ok
+	return ok
 }
 
 // withValue returns the event with what middleware made of its value.

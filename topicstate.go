@@ -84,6 +84,9 @@ func (h *EventHub) newEpoch() string {
 func (sub *subscription) drop(forGood bool) {
 	now := time.Now()
 	sub.ended.set()
+	if sub.watch != nil {
+		sub.watch.stop()
+	}
 	sh := sub.hub.shard(sub.topic)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -38,15 +38,20 @@ func (v *Value[T]) Get(ctx context.Context, c Conn) (value T, ok bool, err error
 	if data == nil || err != nil {
 		return value, false, err
 	}
-	faults, err := v.model.Decode(ctx, data, &value)
-	if faults != nil {
-		err = errors.New(faults[0].Pointer + " " + faults[0].Message)
-	}
-	if err != nil {
+	if err := decodeStored(ctx, v.model, data, &value); err != nil {
 		var zero T
 		return zero, false, fmt.Errorf("kanava: value %q is no %s: %w", v.name, reflect.TypeFor[T](), err)
 	}
 	return value, true, nil
+}
+
+// decodeStored decodes what was kept as JSON.
+func decodeStored(ctx context.Context, m *typemodel.Model, data []byte, into any) error {
+	faults, err := m.Decode(ctx, data, into)
+	if faults != nil {
+		return errors.New(faults[0].Pointer + " " + faults[0].Message)
+	}
+	return err
 }
 
 // Set keeps value in the place of what was kept before. If it fails, that

@@ -38,8 +38,8 @@ type Wiring[Open, Session any] struct {
 	// that of the server.
 	Outgoing []Outgoing
 
-	// Declares lists the topics, pushes and client functions of the channel's
-	// clients, and the values that are kept with them.
+	// Declares lists the topics, presences, pushes and client functions of the
+	// channel's clients, and the values that are kept with them.
 	Declares []Declared
 
 	// Limits are those of the channel, where they differ from the server's: a
@@ -60,14 +60,14 @@ type Definition[Session any] interface {
 	define(Session) *channelDecl
 }
 
-// Declared is what a Wiring declares: a [Topic], a [Push], a [ClientFunc] or a
-// [Value].
+// Declared is what a Wiring declares: a [Topic], a [Presence], a [Push], a
+// [ClientFunc] or a [Value].
 type Declared interface {
 	declared() declaration
 }
 
 type declaration struct {
-	what    string // "topic", "push", "client function", "value"
+	what    string // "topic", "presence", "push", "client function", "value"
 	name    string
 	hub     *EventHub        // nil for what needs none
 	session reflect.Type     // the session that its hooks take; nil for any

@@ -112,6 +112,30 @@ func TestWrongWiring(t *testing.T) {
 			var topic *kanava.Topic[int]
 			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{topic}})
 		}, []string{"zero topic"}},
+		{"zero presence", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{&kanava.Presence[int]{}}})
+		}, []string{"zero presence"}},
+		{"nil presence", func(s *server) {
+			var p *kanava.Presence[int]
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{p}})
+		}, []string{"zero presence"}},
+		{"presence of another hub", func(s *server) {
+			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{kanava.NewPresence[int](kanava.NewEventHub(kanava.HubOptions{}), "p")}})
+		}, []string{`presence "p"`, "another hub"}},
+		{"two presences of a name", func(s *server) {
+			kanava.NewPresence[int](s.EventHub(), "p")
+			kanava.NewPresence[string](s.EventHub(), "p")
+		}, []string{`presence "p" at wiring_test.go:`, "already made for this hub at wiring_test.go:"}},
+		{"presence with a colon", func(s *server) { kanava.NewPresence[int](s.EventHub(), "a:b") }, []string{"no colon"}},
+		{"presence without a hub", func(*server) { kanava.NewPresence[int](nil, "p") }, []string{"hub is nil"}},
+		{"presence that is lost as JSON", func(s *server) {
+			type member struct {
+				Name string
+				conn chan int
+			}
+			kanava.NewPresence[member](s.EventHub(), "p")
+			_ = member{}.conn
+		}, []string{`presence "p" at wiring_test.go:`, "member.conn"}},
 		{"zero value", func(s *server) {
 			s.Wire(wiring{Name: "a", Route: "/a", Declares: []kanava.Declared{&kanava.Value[int]{}}})
 		}, []string{"zero value"}},

@@ -77,6 +77,7 @@ type app struct {
 	hub     *kanava.EventHub
 	rooms   *kanava.Topic[roomEvent]
 	clubs   *kanava.Topic[roomEvent]
+	halls   *kanava.Presence[attendant]
 	note    *kanava.Push[textValue]
 	confirm *kanava.ClientFunc[question, verdict]
 
@@ -105,6 +106,7 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 			}
 			return nil
 		})),
+		halls:   kanava.NewPresence[attendant](srv.EventHub(), "hall"),
 		note:    kanava.NewPush[textValue]("note"),
 		confirm: kanava.NewClientFunc[question, verdict]("confirm"),
 		gates:   make(map[string]chan struct{}),
@@ -178,14 +180,14 @@ func (a *app) main() kanava.Wiring[kanava.None, User] {
 			return message{"Echo: " + in.Message}, nil
 		}),
 		OnBinary: kanava.BinaryFunc(reverse),
-		Messages: kanava.By("action", join(a.replies(), a.inputs(), a.errors(), a.streams(), a.timing(), a.topics(), a.signing(), a.asking())...).
+		Messages: kanava.By("action", join(a.replies(), a.inputs(), a.errors(), a.streams(), a.timing(), a.topics(), a.presences(), a.signing(), a.asking())...).
 			By("type",
 				kanava.On("greet", func(context.Context, *channel, byType) (chosenBy, error) { return chosenBy{"type"}, nil }),
 				kanava.OnDo("fall", func(context.Context, *channel, kanava.None) error {
 					return kanava.Errorf(kanava.CodeFailedPrecondition, "as asked for")
 				}),
 			).Plain("plain", kanava.PlainFunc(func(context.Context, kanava.None) (chosenBy, error) { return chosenBy{"plain"}, nil })),
-		Declares: []kanava.Declared{a.rooms, a.clubs, a.note, a.confirm},
+		Declares: []kanava.Declared{a.rooms, a.clubs, a.halls, a.note, a.confirm},
 	}
 }
 

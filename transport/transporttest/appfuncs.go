@@ -213,6 +213,18 @@ func (a *app) publish(ctx context.Context, _ *channel, in roomText) error {
 	return a.rooms.Publish(ctx, in.Room, roomEvent{Text: in.Text})
 }
 
+// presences are functions that say who is there.
+func (a *app) presences() routes {
+	return routes{
+		kanava.OnDo("arrive", func(ctx context.Context, ch *channel, in hallMood) error {
+			return a.halls.Join(ctx, ch, in.Hall, attendant{in.Mood})
+		}),
+		kanava.OnDo("depart", func(ctx context.Context, ch *channel, in hallName) error {
+			return a.halls.Leave(ctx, ch, in.Hall)
+		}),
+	}
+}
+
 // signing are functions around sessions.
 func (a *app) signing() routes {
 	return routes{

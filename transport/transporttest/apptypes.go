@@ -146,6 +146,16 @@ type (
 	roomName struct {
 		Room string `json:"room"`
 	}
+	hallName struct {
+		Hall string `json:"hall"`
+	}
+	hallMood struct {
+		Hall string `json:"hall"`
+		Mood string `json:"mood"`
+	}
+	attendant struct {
+		Mood string `json:"mood"`
+	}
 	topicName struct {
 		Topic string `json:"topic"`
 	}
