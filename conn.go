@@ -43,6 +43,7 @@ type conn struct {
 	ofUser  atomic.Pointer[buckets] // of the user who has signed in; nil while nobody has
 	strikes atomic.Int32            // what was refused for its rate in a row
 
+	slot      int       // guarded by core.mu: where it stands among those of its channel
 	addresses []address // guarded by core.mu: what it is counted by where Limits.AddressConns is set
 
 	current  atomic.Pointer[session] // nil while nobody has signed in

@@ -2,17 +2,19 @@ package kanava
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
 	"time"
 )
 
-// Conns are the connections of a server. It is safe for concurrent use.
+// Conns are the connections of a server, those of this process. It is safe for
+// concurrent use. A Conn that it returns is the *Channel of the types of its
+// wiring: conn.(*Room), where Room is the program's alias.
 type Conns struct{ s *core }
 
-// Get returns the connection with the given id, or CodeNotFound. The Conn is a
-// *Channel of the types of its wiring.
+// Get returns the connection with the given id, or CodeNotFound.
 func (c *Conns) Get(_ context.Context, id string) (Conn, error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -32,6 +34,20 @@ func (c *Conns) OfUser(_ context.Context, userID string) ([]Conn, error) {
 		}
 	}
 	return out, nil
+}
+
+// All goes through the connections. Who is connected all the time is met once,
+// who comes or goes meanwhile perhaps; the loop may do what it likes.
+func (c *Conns) All() iter.Seq[Conn] { return live(c.s.all()) }
+
+// OfChannel is All for the channel with this name; there are none where no
+// channel has it.
+func (c *Conns) OfChannel(name string) iter.Seq[Conn] {
+	def := c.s.channel(name)
+	if def == nil {
+		return func(func(Conn) bool) {}
+	}
+	return live(c.s.each(def))
 }
 
 // CloseUser closes all connections on which the user is signed in; see
@@ -55,11 +71,57 @@ func (c *Conns) Close(ctx context.Context, id string, code CloseCode, reason str
 	return found.conn().close(ctx, code, reason)
 }
 
+// CloseChannel closes the connections of the channel with this name; see
+// [Channel.Close]. It does not wait for them to end. It is CodeNotFound if there
+// is no such channel.
+func (c *Conns) CloseChannel(ctx context.Context, name string, code CloseCode, reason string) error {
+	def := c.s.channel(name)
+	if def == nil {
+		return Errorf(CodeNotFound, "no channel is named %q", name)
+	}
+	for found := range c.s.each(def) {
+		if err := found.close(ctx, code, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Count returns the number of connections.
 func (c *Conns) Count() int {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	return len(c.s.conns)
+}
+
+// CountOfChannel returns the number of connections of the channel with this
+// name.
+func (c *Conns) CountOfChannel(name string) int {
+	def := c.s.channel(name)
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if slots := c.s.slots[def]; slots != nil {
+		return slots.count()
+	}
+	return 0
+}
+
+// CountOfUser returns the number of connections on which the user is signed in.
+func (c *Conns) CountOfUser(userID string) int {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if u := c.s.users[caller{id: userID}]; u != nil {
+		return len(u.conns)
+	}
+	return 0
+}
+
+// CountUsers returns the number of users who are signed in on a connection;
+// those who have no id are not counted.
+func (c *Conns) CountUsers() int {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.signedIn
 }
 
 func (c *conn) isLive() bool { return c.state() != StateClosed }
@@ -74,11 +136,16 @@ func (s *core) ofUser(userID string) []*conn {
 	return slices.Collect(maps.Keys(u.conns))
 }
 
-// all returns every connection.
-func (s *core) all() []*conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.conns))
+// channel returns the channel with this name, nil if there is none.
+func (s *core) channel(name string) *channelDef {
+	s.wiringMu.RLock()
+	defer s.wiringMu.RUnlock()
+	for _, def := range s.defs {
+		if def.name == name {
+			return def
+		}
+	}
+	return nil
 }
 
 // add makes a connection known, unless the server shuts down.
@@ -89,6 +156,12 @@ func (s *core) add(c *conn) *Error {
 		return s.unavailable()
 	}
 	s.conns[c.id] = c
+	slots := s.slots[c.def]
+	if slots == nil {
+		slots = &connSlots{}
+		s.slots[c.def] = slots
+	}
+	slots.add(c)
 	s.hub.sinks.Store(c.id, c)
 	return nil
 }
@@ -109,7 +182,10 @@ func (s *core) isDraining() bool {
 func (s *core) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c.id)
+	if s.conns[c.id] == c { // it may have been refused before
+		delete(s.conns, c.id)
+		s.slots[c.def].remove(c)
+	}
 	s.leaveAddress(c.addresses)
 	c.addresses = nil
 	s.tellEmpty()
@@ -168,6 +244,9 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 		if err := u.room(s, c.def); err != nil {
 			return err
 		}
+		if len(u.conns) == 0 {
+			s.signedIn++
+		}
 		u.conns[c] = struct{}{}
 		if c.def.own.UserConns > 0 {
 			u.on[c.def]++
@@ -176,14 +255,28 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 	} else {
 		c.ofUser.Store(nil)
 	}
-	if u := s.users[caller{id: from}]; u != nil {
-		delete(u.conns, c)
-		if c.def.own.UserConns > 0 {
-			u.on[c.def]--
-		}
-		s.forget(u)
-	}
+	s.leaveUser(c, from)
 	return nil
+}
+
+// leaveUser takes a connection from a user, if it is one of the user's; s.mu is
+// held.
+func (s *core) leaveUser(c *conn, id string) {
+	u := s.users[caller{id: id}]
+	if u == nil {
+		return
+	}
+	if _, ok := u.conns[c]; !ok {
+		return
+	}
+	delete(u.conns, c)
+	if len(u.conns) == 0 {
+		s.signedIn--
+	}
+	if c.def.own.UserConns > 0 {
+		u.on[c.def]--
+	}
+	s.forget(u)
 }
 
 // room refuses a user who has too many connections, calls over HTTP included,

@@ -2,12 +2,17 @@ package kanava
 
 import (
 	"context"
+	"errors"
+	"iter"
 	"reflect"
+	"slices"
 
+	"github.com/kanava-go/kanava/internal/form"
 	"github.com/kanava-go/kanava/internal/typemodel"
 )
 
-// Push sends values to one client at any time, outside of any call.
+// Push sends values to one client at any time, outside of any call, or to
+// several.
 type Push[T any] struct {
 	name  string
 	model *typemodel.Model
@@ -30,9 +35,73 @@ func (p *Push[T]) Send(ctx context.Context, to Conn, v T) error {
 	return to.conn().push(ctx, p.name, v, p.model)
 }
 
+// SendAll is Send to each of to, such as [Conns.OfChannel]. The value is encoded
+// once for all of one wire form, unless outgoing middleware sees it. It returns
+// how many took it, and the first error of one who did not; that does not keep
+// it from the others. Who has ended, or whose outgoing middleware drops it, just
+// does not count. It stops where ctx ends.
+func (p *Push[T]) SendAll(ctx context.Context, to iter.Seq[Conn], v T) (reached int, err error) {
+	broadcast := broadcast{name: p.name, value: v, typ: reflect.TypeFor[T](), model: p.model}
+	for c := range to {
+		if ended := ctx.Err(); ended != nil {
+			return reached, ended
+		}
+		took, failed := broadcast.send(ctx, c.conn())
+		if took {
+			reached++
+		}
+		if err == nil {
+			err = failed
+		}
+	}
+	return reached, err
+}
+
+// SendUser is SendAll to the connections on which the user is signed in. Nobody
+// being there is not an error.
+func (p *Push[T]) SendUser(ctx context.Context, conns *Conns, userID string, v T) (reached int, err error) {
+	to, err := conns.OfUser(ctx, userID)
+	if err != nil {
+		return 0, err
+	}
+	return p.SendAll(ctx, slices.Values(to), v)
+}
+
 func (p *Push[T]) declared() declaration {
 	if p == nil || p.name == "" {
 		return declaration{what: "push", zero: true}
 	}
 	return declaration{what: "push", name: p.name, out: reflect.TypeFor[T](), model: p.model}
+}
+
+// broadcast is a value that is pushed to several connections.
+type broadcast struct {
+	name   string
+	value  any
+	typ    reflect.Type
+	model  *typemodel.Model
+	frames [form.Count]Frame // nil until needed
+}
+
+// send sends the value to one of them and reports whether it took it.
+func (b *broadcast) send(ctx context.Context, c *conn) (took bool, err error) {
+	if c.def.send != nil {
+		took, err = c.pushed(ctx, b.name, b.value, b.model)
+	} else {
+		f := &b.frames[c.form.Index()]
+		if f.Data == nil {
+			if f.Data, f.Binary = b.value.([]byte); !f.Binary {
+				if f.Data, err = c.encodePush(b.name, b.typ, b.model, b.value); err != nil {
+					return false, err
+				}
+			}
+			f.Shared = &Shared{}
+		}
+		err = c.queueOne(*f)
+		took = err == nil
+	}
+	if errors.Is(err, ErrClosed) {
+		err = nil
+	}
+	return took, err
 }

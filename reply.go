@@ -256,25 +256,33 @@ func (c *conn) queueLimit() int {
 // push sends a value outside of any call, under the name of a Push or none. The
 // model is nil where the value is bytes.
 func (c *conn) push(ctx context.Context, name string, v any, m *typemodel.Model) error {
+	_, err := c.pushed(ctx, name, v, m)
+	return err
+}
+
+// pushed is push, and reports whether the outbox took something: outgoing
+// middleware may have dropped it.
+func (c *conn) pushed(ctx context.Context, name string, v any, m *typemodel.Model) (took bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	if c.out.isClosed() {
-		return ErrClosed
+		return false, ErrClosed
 	}
 	t := reflect.TypeOf(v)
 	v, ok, err := c.outgoing(ctx, Payload{Kind: KindPush, Action: name, Value: v})
 	if !ok {
-		return err
+		return false, err
 	}
-	if b, ok := v.([]byte); ok {
-		return c.queueOne(Frame{Data: b, Binary: true})
+	f := Frame{Binary: true}
+	if f.Data, ok = v.([]byte); !ok {
+		f.Binary = false
+		if f.Data, err = c.encodePush(name, t, m, v); err != nil {
+			return false, err
+		}
 	}
-	buf, err := c.encodePush(name, t, m, v)
-	if err != nil {
-		return err
-	}
-	return c.queueOne(Frame{Data: buf})
+	err = c.queueOne(f)
+	return err == nil, err
 }
 
 // sendItem sends one value of a stream as soon as there is room.

@@ -103,6 +103,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		mux:             http.NewServeMux(),
 		httpMux:         http.NewServeMux(),
 		conns:           make(map[string]*conn),
+		slots:           make(map[*channelDef]*connSlots),
 		users:           make(map[caller]*user),
 		calls:           make(map[*HTTPCall]struct{}),
 		addresses:       make(map[address]int),
@@ -231,12 +232,14 @@ type core struct {
 	httpMux    *http.ServeMux         // guarded by wiringMu: finds them by method and path
 
 	mu        sync.Mutex
-	conns     map[string]*conn       // guarded by mu
-	calls     map[*HTTPCall]struct{} // guarded by mu: those that run
-	users     map[caller]*user       // guarded by mu: with live sessions, or calls over HTTP
-	addresses map[address]int        // guarded by mu: connections, where Limits.AddressConns bounds them
-	draining  bool                   // guarded by mu
-	empty     chan struct{}          // guarded by mu: closed when the last of conns has gone; nil if nobody waits
+	conns     map[string]*conn           // guarded by mu
+	slots     map[*channelDef]*connSlots // guarded by mu: the same, by channel
+	signedIn  int                        // guarded by mu: users with a connection
+	calls     map[*HTTPCall]struct{}     // guarded by mu: those that run
+	users     map[caller]*user           // guarded by mu: with live sessions, or calls over HTTP
+	addresses map[address]int            // guarded by mu: connections, where Limits.AddressConns bounds them
+	draining  bool                       // guarded by mu
+	empty     chan struct{}              // guarded by mu: closed when the last of conns has gone; nil if nobody waits
 }
 
 // wire checks a channel and adds it.
@@ -307,7 +310,7 @@ func (s *core) shutdown(ctx context.Context) error {
 	}
 	empty := s.empty
 	s.mu.Unlock()
-	for _, c := range s.all() {
+	for c := range s.all() {
 		c.drain()
 	}
 	if s.ownHub {
@@ -322,7 +325,7 @@ func (s *core) shutdown(ctx context.Context) error {
 	case <-empty:
 		return nil
 	case <-ctx.Done():
-		for _, c := range s.all() {
+		for c := range s.all() {
 			c.cut(*s.drainClosing())
 		}
 		s.cutCalls()

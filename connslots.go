@@ -1,0 +1,94 @@
+package kanava
+
+import "iter"
+
+// connSlots are the connections of one channel. Each keeps its slot for as long
+// as it lives, so that they can be gone through a few at a time while others
+// come and go. Guarded by core.mu.
+type connSlots struct {
+	list []*conn // nil where a slot is free
+	free []int   // the free ones
+}
+
+func (s *connSlots) count() int { return len(s.list) - len(s.free) }
+
+func (s *connSlots) add(c *conn) {
+	if n := len(s.free); n > 0 {
+		c.slot, s.free = s.free[n-1], s.free[:n-1]
+		s.list[c.slot] = c
+		return
+	}
+	c.slot = len(s.list)
+	s.list = append(s.list, c)
+}
+
+func (s *connSlots) remove(c *conn) {
+	s.list[c.slot] = nil
+	s.free = append(s.free, c.slot)
+	if s.count() == 0 {
+		s.list, s.free = nil, nil // their memory
+	}
+}
+
+// few fills into with connections from a slot on, and returns how many they are
+// and the slot to go on from.
+func (s *connSlots) few(from int, into []*conn) (n, next int) {
+	for next = from; next < len(s.list) && n < len(into); next++ {
+		if c := s.list[next]; c != nil {
+			into[n] = c
+			n++
+		}
+	}
+	return n, next
+}
+
+// each goes through the connections of a channel. Who is connected all the time
+// is met once; no lock is held meanwhile.
+func (s *core) each(def *channelDef) iter.Seq[*conn] {
+	return func(yield func(*conn) bool) {
+		var some [64]*conn
+		for from := 0; ; {
+			s.mu.Lock()
+			n := 0
+			if slots := s.slots[def]; slots != nil {
+				n, from = slots.few(from, some[:])
+			}
+			s.mu.Unlock()
+			if n == 0 {
+				return
+			}
+			for _, c := range some[:n] {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// all goes through the connections of all channels, as each does.
+func (s *core) all() iter.Seq[*conn] {
+	return func(yield func(*conn) bool) {
+		s.wiringMu.RLock()
+		defs := s.defs
+		s.wiringMu.RUnlock()
+		for _, def := range defs {
+			for c := range s.each(def) {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// live leaves out those that are closed or about to be.
+func live(conns iter.Seq[*conn]) iter.Seq[Conn] {
+	return func(yield func(Conn) bool) {
+		for c := range conns {
+			if c.isLive() && !yield(c.ch) {
+				return
+			}
+		}
+	}
+}
