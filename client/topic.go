@@ -207,7 +207,7 @@ func (t *topicState) settle() {
 	for {
 		t.drain()
 		if t.tipped && t.tip.Epoch == t.pos.Epoch && t.tip.Offset <= t.pos.Offset {
-			t.tipped = false
+			t.tipped, t.vain = false, 0 // nothing is missing: the next gap is another one
 		}
 		if t.busy || !t.tipped && !t.more {
 			return

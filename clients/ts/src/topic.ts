@@ -64,7 +64,10 @@ export function follow(link: KanavaTopicLink): KanavaTopic {
       return;
     }
     drain();
-    if (tip && tip.e === pos!.e && tip.o <= pos!.o) tip = undefined;
+    if (tip && tip.e === pos!.e && tip.o <= pos!.o) {
+      tip = undefined;
+      vain = 0; // nothing is missing: the next gap is another one
+    }
     if (busy || !(tip || again)) return;
     if (kind !== 'recoverable' || vain > 4) {
       again = false;
