@@ -18,7 +18,11 @@ func (c *conn) sendLatest(sub *subscription, after, to uint64) {
 			return false
 		}
 		after = ev.at.Offset
-		sub.hand(ev)
+		if ev.except != "" && c.is(ev.except) {
+			c.pass(ev, sub)
+		} else {
+			c.deliver(ev, sub)
+		}
 		return true
 	})
 }

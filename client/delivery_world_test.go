@@ -1,0 +1,549 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/kanava-go/kanava"
+)
+
+// The server and the client as they are, with a network between them that does
+// what a test wants: each message waits until it is told to go on.
+
+type (
+	account struct {
+		ID    string    `json:"id"`
+		Until time.Time `json:"until"`
+	}
+	deliveryChannel = kanava.Channel[kanava.None, account]
+)
+
+const deliveryClients = 2
+
+// delivery is a world of one server and its clients.
+type delivery struct {
+	gen     int
+	hub     *kanava.EventHub
+	srv     *kanava.Server[account]
+	topics  map[string]*kanava.Topic[said]
+	stories []*story
+	clients [deliveryClients]*deliveryClient
+}
+
+// deliveryClient is a client, and what it should be told.
+type deliveryClient struct {
+	w        *delivery
+	index    int
+	conn     *Conn
+	wanted   map[string]bool
+	verdicts map[string]*verdict
+
+	mu   sync.Mutex
+	link *cable // guarded by mu: the newest
+}
+
+func newDelivery() *delivery {
+	w := &delivery{}
+	for _, s := range []story{
+		{name: "room", class: "recoverable"},
+		{name: "secret", class: "recoverable", private: true},
+		{name: "audit", class: "ordered"},
+		{name: "price", class: "latest"},
+		{name: "load", class: "volatile"},
+	} {
+		s.all, s.epochs = map[int][]said{}, map[string]int{}
+		w.stories = append(w.stories, &s)
+	}
+	w.boot()
+	for i := range w.clients {
+		x := &deliveryClient{w: w, index: i, wanted: map[string]bool{}, verdicts: map[string]*verdict{}}
+		for _, s := range w.stories {
+			x.wanted[s.name] = true
+			x.verdicts[s.name+":x"] = &verdict{client: i, topic: s, newest: map[string]said{}}
+		}
+		x.conn = newConn(Spec{}, settings{
+			token:   func(context.Context) (string, error) { return fmt.Sprint(i), nil },
+			timeout: 10 * time.Second, queue: 64, dial: x.dial, random: func() float64 { return 0.5 },
+		})
+		for name, v := range x.verdicts {
+			OnTopic(x.conn, name[:len(name)-2], "x", func(ev said, _ Topic) { v.told(ev) })
+		}
+		x.conn.OnLost(func(l Lost) { x.verdicts[l.Topic].declared(l) })
+		x.conn.start()
+		w.clients[i] = x
+	}
+	synctest.Wait()
+	return w
+}
+
+// boot starts a server that knows nothing of the one before.
+func (w *delivery) boot() {
+	w.gen++
+	w.hub = kanava.NewEventHub(kanava.HubOptions{Logger: slog.New(slog.DiscardHandler)})
+	w.topics = map[string]*kanava.Topic[said]{
+		"room":   kanava.NewTopic[said](w.hub, "room", kanava.Recoverable(storySize, storyTTL)),
+		"secret": kanava.NewTopic[said](w.hub, "secret", kanava.Recoverable(storySize, storyTTL), kanava.Private()),
+		"audit":  kanava.NewTopic[said](w.hub, "audit"),
+		"price":  kanava.NewTopic[said](w.hub, "price", kanava.LatestBy(func(s said) string { return s.Key })),
+		"load":   kanava.NewTopic[said](w.hub, "load", kanava.Volatile()),
+	}
+	w.srv = kanava.NewServer(kanava.Options[account]{
+		EventHub: w.hub, Logger: slog.New(slog.DiscardHandler),
+		Identify: func(a account) kanava.Identity { return kanava.Identity{UserID: a.ID, Expires: a.Until} },
+		Authenticate: func(_ context.Context, r *kanava.OpenRequest) (*account, error) {
+			return &account{ID: r.Token}, nil
+		},
+		Limits: kanava.Limits{Message: 700, Queue: 4000, QueueNoUser: 4000, Rate: kanava.Unlimited}, // pages of 700 bytes
+	})
+	topics := w.topics
+	w.srv.Wire(kanava.Wiring[kanava.None, account]{
+		Name: "delivery", Route: "/",
+		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *deliveryChannel) (kanava.None, error) {
+			x := w.clients[int(ch.Session().ID[0]-'0')]
+			for _, s := range w.stories {
+				if x.wanted[s.name] {
+					x.verdicts[s.name+":x"].done(w.gen)
+					if err := topics[s.name].Subscribe(ctx, ch, "x"); err != nil {
+						return kanava.None{}, err
+					}
+				}
+			}
+			return kanava.None{}, nil
+		}),
+		Outgoing: []kanava.Outgoing{func(next kanava.Sender) kanava.Sender {
+			return func(ctx context.Context, p *kanava.Payload) error {
+				if ev, ok := p.Value.(said); ok && ev.Drop {
+					return nil
+				}
+				return next(ctx, p)
+			}
+		}},
+	})
+	for _, s := range w.stories {
+		page, err := w.topics[s.name].History(context.Background(), "x", kanava.Position{}, 1)
+		if err != nil {
+			panic(err)
+		}
+		s.epochs[page.At.Epoch] = w.gen
+		s.all[w.gen] = nil
+	}
+	for _, x := range w.clients {
+		for name := range w.topics {
+			if x != nil {
+				x.verdicts[name+":x"].outside = nil
+			}
+		}
+	}
+}
+
+// restart is the end of a server and its hub, and the beginning of others.
+func (w *delivery) restart() {
+	srv, hub := w.srv, w.hub
+	w.boot()
+	for _, x := range w.clients {
+		x.cut()
+	}
+	synctest.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		panic(err)
+	}
+	hub.Close()
+}
+
+// publish publishes an event that is dropped by middleware, or kept from one
+// client, -1 for none.
+func (w *delivery) publish(s *story, key string, drop bool, except int) {
+	ev := said{Gen: w.gen, N: uint64(len(s.all[w.gen])) + 1, Key: key, Drop: drop, except: -1, when: time.Now()}
+	var opts []kanava.PublishOption
+	if except >= 0 {
+		if id := w.clients[except].id(); id != "" {
+			ev.except = except
+			opts = append(opts, kanava.Except(id))
+		}
+	}
+	s.all[w.gen] = append(s.all[w.gen], ev)
+	if err := w.topics[s.name].Publish(context.Background(), "x", ev, opts...); err != nil {
+		panic(err)
+	}
+}
+
+// settle lets everything happen that is on its way, and what follows from it.
+func (w *delivery) settle() {
+	for quiet := 0; quiet < 60; { // seconds: more than any client waits to come back
+		moved := false
+		for _, x := range w.clients {
+			moved = x.take() || moved
+			moved = x.deliver(1000) || moved
+			moved = x.send(1000) || moved
+		}
+		if moved {
+			quiet = 0
+			continue
+		}
+		time.Sleep(time.Second)
+		quiet++
+	}
+}
+
+// end closes everything, and returns the first fault.
+func (w *delivery) end() string {
+	for _, x := range w.clients {
+		x.wanted = map[string]bool{}
+		x.deliver(1000)
+		go x.conn.Close()
+	}
+	synctest.Wait()
+	for _, x := range w.clients {
+		x.cut()
+		<-x.conn.Done()
+	}
+	if err := w.srv.Shutdown(context.Background()); err != nil {
+		return err.Error()
+	}
+	w.hub.Close()
+	return ""
+}
+
+func (w *delivery) fault() string {
+	for _, x := range w.clients {
+		for _, v := range x.verdicts {
+			if v.fault != "" {
+				return v.fault
+			}
+		}
+	}
+	return ""
+}
+
+// cable is one connection, at both of its ends.
+type cable struct {
+	x       *deliveryClient
+	server  *kanava.Link
+	in      chan any // message or *ending, for read
+	aborted chan struct{}
+	once    sync.Once
+
+	over   *ending // of the goroutine that reads
+	opened bool    // of the test: the client knows the id
+
+	mu   sync.Mutex
+	down []any     // guarded by mu: on its way to the client, messages and the ending
+	up   []message // guarded by mu: and to the server
+}
+
+func (x *deliveryClient) dial(ctx context.Context) (link, error) {
+	l := &cable{x: x, in: make(chan any, 1), aborted: make(chan struct{})}
+	server, err := x.w.srv.Open(ctx, &kanava.OpenRequest{
+		URL: &url.URL{Path: "/"}, Host: "kanava.test", Header: http.Header{}, Subprotocols: []string{"kanava.v1"},
+	}, l)
+	if err != nil {
+		return nil, err
+	}
+	l.server = server
+	server.Start()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.link = l
+	return l, nil
+}
+
+// Wake implements kanava.Peer: the test takes when it wants to.
+func (l *cable) Wake() {}
+
+func (l *cable) read() (message, error) {
+	if l.over == nil {
+		select {
+		case m := <-l.in:
+			if m, ok := m.(message); ok {
+				return m, nil
+			}
+			l.over, _ = m.(*ending)
+		case <-l.aborted:
+			l.over = &ending{code: CloseLost, reason: "aborted"}
+		}
+	}
+	return message{}, l.over
+}
+
+func (l *cable) write(batch []message) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range batch {
+		l.up = append(l.up, message{bytes.Clone(m.data), m.binary})
+	}
+	return nil
+}
+
+func (l *cable) close(CloseCode) { l.abort() }
+
+// abort is the end of the connection for both.
+func (l *cable) abort() {
+	l.once.Do(func() {
+		close(l.aborted)
+		l.server.Disconnect(kanava.CloseAbnormal, "")
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.down, l.up = nil, nil
+	})
+}
+
+// add puts something on its way to the client.
+func (l *cable) add(m any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = append(l.down, m)
+}
+
+// nextDown returns what comes to the client next, nil if there is nothing, and
+// nextUp what comes to the server.
+func (l *cable) nextDown() any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.down) == 0 {
+		return nil
+	}
+	m := l.down[0]
+	l.down = l.down[1:]
+	return m
+}
+
+func (l *cable) nextUp() *message {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.up) == 0 {
+		return nil
+	}
+	m := l.up[0]
+	l.up = l.up[1:]
+	return &m
+}
+
+func (l *cable) isOver() bool {
+	select {
+	case <-l.aborted:
+		return true
+	default:
+		return false
+	}
+}
+
+func (x *deliveryClient) newest() *cable {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.link
+}
+
+// live is the connection of the moment, nil if there is none.
+func (x *deliveryClient) live() *cable {
+	if l := x.newest(); l != nil && !l.isOver() {
+		return l
+	}
+	return nil
+}
+
+// id is that of the last connection, if the client knows it.
+func (x *deliveryClient) id() string {
+	l := x.newest()
+	if l == nil || !l.opened {
+		return ""
+	}
+	return l.server.ID()
+}
+
+// take takes what the server has to say.
+func (x *deliveryClient) take() (some bool) {
+	l := x.live()
+	if l == nil {
+		return false
+	}
+	for {
+		frames, closing := l.server.Take(nil, 500)
+		for _, f := range frames {
+			l.add(message{bytes.Clone(f.Data), f.Binary})
+		}
+		if closing != nil {
+			l.add(&ending{code: CloseCode(closing.Code), reason: closing.Reason})
+		}
+		if len(frames) == 0 || closing != nil {
+			return some || closing != nil
+		}
+		some = true
+	}
+}
+
+// deliver hands at most n messages to the client, one by one.
+func (x *deliveryClient) deliver(n int) (some bool) {
+	for range n {
+		l := x.live()
+		if l == nil {
+			return some
+		}
+		m := l.nextDown()
+		if m == nil {
+			return some
+		}
+		after := func() {}
+		if m, ok := m.(message); ok {
+			after = x.watch(l, m.data)
+		}
+		l.in <- m
+		synctest.Wait()
+		after()
+		if _, ended := m.(*ending); ended {
+			l.abort()
+			x.lose()
+		}
+		some = true
+	}
+	return some
+}
+
+// watch tells the judges of what a client is told that is no event. It returns
+// what they are to know once it is told.
+func (x *deliveryClient) watch(l *cable, frame []byte) (after func()) {
+	var f struct {
+		Open  *struct{} `json:"open"`
+		Sub   string    `json:"sub"`
+		Unsub string    `json:"unsub"`
+		E     string    `json:"e"`
+		O     uint64    `json:"o"`
+	}
+	if err := json.Unmarshal(frame, &f); err != nil {
+		panic(err)
+	}
+	switch {
+	case f.Open != nil:
+		l.opened = true
+	case f.Sub != "":
+		v := x.verdicts[f.Sub]
+		v.subscribed(Position{f.E, f.O})
+		return func() { v.left = time.Time{} }
+	case f.Unsub != "":
+		x.verdicts[f.Unsub].ended()
+	}
+	return func() {}
+}
+
+// send hands at most n of the client's messages to the server.
+func (x *deliveryClient) send(n int) (some bool) {
+	for range n {
+		l := x.live()
+		if l == nil {
+			return some
+		}
+		m := l.nextUp()
+		if m == nil {
+			return some
+		}
+		l.server.Receive(m.data, m.binary)
+		synctest.Wait()
+		some = true
+	}
+	return some
+}
+
+// cut is the loss of the connection.
+func (x *deliveryClient) cut() {
+	if l := x.live(); l != nil {
+		l.abort()
+		x.lose()
+	}
+}
+
+// lose notes since when the client has no subscriptions.
+func (x *deliveryClient) lose() {
+	for _, v := range x.verdicts {
+		if v.left.IsZero() {
+			v.left = time.Now()
+		}
+	}
+}
+
+// channel is the server's end, nil if there is none.
+func (x *deliveryClient) channel() *deliveryChannel {
+	l := x.live()
+	if l == nil {
+		return nil
+	}
+	found, err := x.w.srv.Conns().Get(context.Background(), l.server.ID())
+	if err != nil {
+		return nil
+	}
+	return found.(*deliveryChannel)
+}
+
+// subscribe makes the server subscribe the client, now and on each connection
+// to come, or undo that.
+func (x *deliveryClient) subscribe(s *story, wanted bool) {
+	was, ch := x.wanted[s.name], x.channel()
+	x.wanted[s.name] = wanted
+	if ch == nil {
+		return
+	}
+	topic, ctx := x.w.topics[s.name], context.Background()
+	v := x.verdicts[s.name+":x"]
+	if !wanted {
+		if was && ch.State() == kanava.StateOpen {
+			v.undone(x.w.gen)
+		}
+		_ = topic.Unsubscribe(ctx, ch, "x") // its error is always nil
+		return
+	}
+	v.done(x.w.gen)
+	if err := topic.Subscribe(ctx, ch, "x"); err != nil && !errors.Is(err, kanava.ErrClosed) {
+		panic(err)
+	}
+}
+
+// signIn gives the client a session for a time, 0 for ever.
+func (x *deliveryClient) signIn(d time.Duration) {
+	ch := x.channel()
+	if ch == nil || ch.State() != kanava.StateOpen {
+		return
+	}
+	a := account{ID: fmt.Sprint(x.index)}
+	if d > 0 {
+		a.Until = time.Now().Add(d)
+	}
+	for _, v := range x.verdicts {
+		v.lapsed = true
+	}
+	if err := ch.SetSession(context.Background(), a); err != nil && !errors.Is(err, kanava.ErrClosed) {
+		panic(err)
+	}
+}
+
+// signOut ends the session, and with it the subscriptions, and begins another.
+func (x *deliveryClient) signOut() {
+	ch := x.channel()
+	if ch == nil || ch.State() != kanava.StateOpen {
+		return
+	}
+	if err := ch.ClearSession(context.Background()); err != nil && !errors.Is(err, kanava.ErrClosed) {
+		panic(err)
+	}
+	x.signIn(0)
+	names := slices.Collect(func(yield func(*story) bool) {
+		for _, s := range x.w.stories {
+			if x.wanted[s.name] && !yield(s) {
+				return
+			}
+		}
+	})
+	for _, s := range names {
+		x.subscribe(s, true)
+	}
+}
