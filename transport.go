@@ -104,12 +104,12 @@ type Limits struct {
 	Elements      int           // values in a message, at all depths together; default 16,384
 	WaitingCalls  int           // calls of one connection that wait or have their turn, and as many streams and Concurrent calls; default 32
 	WaitingBytes  int           // bytes of messages that wait, one connection; default 256 KiB
-	Subscriptions int           // topics of one connection; default 128
+	Subscriptions int           // topics of one connection, and as many places where it is present; default 128
 	Queue         int           // bytes that wait to be written to one connection; default 1 MiB
 	QueueNoUser   int           // the same while the connection has no session and the channel is not Public; default 64 KiB
 	Reply         int           // bytes of one message that answers or is addressed to one client: a reply, an item of a stream, a push, a call of a client function; default 1 MiB, which generated clients take unless told otherwise
 	Values        int           // bytes of all [Value]s kept with one connection, as JSON, with their names; default 64 KiB
-	Event         int           // bytes of one published event; default 64 KiB; not for a channel: topics belong to none
+	Event         int           // bytes of one published event, or of the data of a member of a [Presence]; default 64 KiB; not for a channel: topics belong to none
 	UserConns     int           // connections of one user; counts over the server; default 64
 	AddressConns  int           // connections from one IPv4 address, or one /64 network of IPv6, by OpenRequest.RemoteAddr; counts over the server; default no limit
 	Rate          Rate          // messages of one connection, bad ones and control frames included; one answered with an error costs 5; default 200 a second, 1,000 at once
