@@ -453,6 +453,7 @@ func (c *conn) farewell(started bool) {
 }
 
 func (c *conn) bury() {
+	c.tellDropped(c.out.news())
 	code, _ := c.closed()
 	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Since(c.opened))
 	c.core.remove(c)

@@ -183,6 +183,7 @@ func (s *core) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns[c.id] == c { // it may have been refused before
+		s.keepPast(c)
 		delete(s.conns, c.id)
 		s.slots[c.def].remove(c)
 	}

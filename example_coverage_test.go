@@ -13,6 +13,10 @@ import (
 // shownElsewhere lists what needs no Example of its own, and why.
 var shownElsewhere = map[string]string{
 	"kanava.Attach":       "ExampleDispatcher: what the constructor of a transport calls",
+	"kanava.Backlog":      "ExampleConns_Backlogs, as Dropped",
+	"kanava.ConnBacklog":  "ExampleConns_Backlogs",
+	"kanava.Dropped":      "ExampleConns_Backlogs",
+	"kanava.TotalBacklog": "ExampleConns_Backlogs",
 	"kanava.CallInfo":     "ExampleObserver gets one",
 	"kanava.Closing":      "ExampleDispatcher: what Link.Take returns at the end",
 	"kanava.Code":         "ExampleErrorf",

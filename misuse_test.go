@@ -66,6 +66,9 @@ func (o *badObserver) ConnClosed(kanava.ConnInfo, kanava.CloseCode, time.Duratio
 }
 func (o *badObserver) OpenRefused(string, *kanava.Error) { panic("of an observer") }
 func (o *badObserver) Published(string, int, int)        { panic("of an observer") }
+func (o *badObserver) Dropped(kanava.ConnInfo, kanava.Dropped) {
+	panic("of an observer")
+}
 
 func (o *badObserver) CallStarted(context.Context, kanava.CallInfo) (context.Context, func(kanava.Code)) {
 	if o.started.Add(1)%2 == 0 {

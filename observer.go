@@ -25,6 +25,10 @@ type Observer interface {
 	CallStarted(ctx context.Context, c CallInfo) (_ context.Context, ended func(Code))
 	// Published reports one event: its size and the number of subscribers.
 	Published(topic string, bytes, subscribers int)
+	// Dropped reports what was dropped because a client is slow: since the last
+	// report for the connection, when its transport goes on, and at the end of
+	// the connection, before ConnClosed. Conns.Backlogs tells it at any time.
+	Dropped(c ConnInfo, d Dropped)
 }
 
 // ConnInfo identifies a connection.
@@ -56,6 +60,9 @@ func (NopObserver) CallStarted(ctx context.Context, _ CallInfo) (context.Context
 
 // Published does nothing.
 func (NopObserver) Published(string, int, int) {}
+
+// Dropped does nothing.
+func (NopObserver) Dropped(ConnInfo, Dropped) {}
 
 // safeObserver keeps what panics in an Observer from ending the process, or a
 // connection half done.
@@ -104,4 +111,9 @@ func (o safeObserver) CallStarted(ctx context.Context, c CallInfo) (observed con
 func (o safeObserver) Published(topic string, bytes, subscribers int) {
 	defer o.caught("Published")
 	o.Observer.Published(topic, bytes, subscribers)
+}
+
+func (o safeObserver) Dropped(c ConnInfo, d Dropped) {
+	defer o.caught("Dropped")
+	o.Observer.Dropped(c, d)
 }

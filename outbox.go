@@ -236,8 +236,8 @@ func (o *outbox) tellRoom() {
 // take moves at most about maxBytes of items, at least one, to the end of
 // batch. When nothing waits it returns what closes the connection, if
 // anything, and the next item wakes the transport. Topics that are behind go on
-// when no more than half of limit waits.
-func (o *outbox) take(batch []outItem, maxBytes, limit int) ([]outItem, *Closing) {
+// when no more than half of limit waits. It reports whether there is news.
+func (o *outbox) take(batch []outItem, maxBytes, limit int) (_ []outItem, closing *Closing, news bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	batch, n := o.pop(batch, maxBytes)
@@ -247,12 +247,13 @@ func (o *outbox) take(batch []outItem, maxBytes, limit int) ([]outItem, *Closing
 			batch, n = o.pop(batch, maxBytes)
 		}
 	}
+	news = o.classes != nil && o.classes.dropped != o.classes.told
 	if n == 0 {
 		o.awake = false
-		return batch, o.closing
+		return batch, o.closing, news
 	}
 	o.tellRoom()
-	return batch, nil
+	return batch, nil, news
 }
 
 func (o *outbox) pop(batch []outItem, maxBytes int) (_ []outItem, n int) {
@@ -287,7 +288,10 @@ func (o *outbox) close(closing Closing, discard bool) {
 
 // discard drops all that waits; nothing is added any more.
 func (o *outbox) discard() {
-	o.nodes, o.queue, o.held, o.bytes, o.classes = outNodes{}, outList{}, 0, 0, nil
+	o.nodes, o.queue, o.held, o.bytes = outNodes{}, outList{}, 0, 0
+	if k := o.classes; k != nil {
+		o.classes = &outClasses{dropped: k.dropped, told: k.told}
+	}
 }
 
 func (o *outbox) isClosed() bool {

@@ -136,13 +136,17 @@ func (m *boxModel) close(discard bool) {
 }
 
 func (m *boxModel) take(most int) {
-	got, closing := m.box.take(nil, most, m.want.limit)
+	got, closing, news := m.box.take(nil, most, m.want.limit)
 	want := m.want.take(most)
 	if len(got) == 0 {
 		m.asleep = true
 	}
 	if (closing != nil) != (m.want.closed && len(want) == 0) {
 		m.t.Fatalf("closing: %v after %d items", closing, len(want))
+	}
+	if d := m.want.drops; (m.box.news() != Dropped{}) != news ||
+		m.box.backlog().Dropped != (Dropped{d[volatile], d[latest], d[recoverable], m.want.falls}) {
+		m.t.Fatalf("dropped: %+v, not %v, news %t", m.box.backlog().Dropped, d, news)
 	}
 	if len(got) != len(want) {
 		m.t.Fatalf("order: %d items were taken, not %d", len(got), len(want))

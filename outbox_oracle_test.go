@@ -33,7 +33,8 @@ type boxOracle struct {
 	behind  []*boxTopic
 	closed  bool
 	chosen  func(*boxTopic) int // orders topics of equal size as the box has taken them
-	drops   [4]int              // events that nobody gets, by class
+	falls   uint64              // how often a topic came to be behind
+	drops   [4]uint64           // events that nobody gets, by class
 }
 
 func (b *boxOracle) bytes(of func(offer) bool) (n int) {
@@ -89,6 +90,7 @@ func (b *boxOracle) makeRoom(it offer) bool {
 			return gone
 		})
 		topic.behind = true
+		b.falls++
 		b.behind = append(b.behind, topic)
 		if topic == it.topic {
 			return false

@@ -17,6 +17,8 @@ type outClasses struct {
 	loose    int         // bytes of volatile
 	loaded   []*outTopic // the Recoverable ones of which events wait
 	behind   []*outTopic // those to be told where they stand
+	dropped  Dropped
+	told     Dropped // what of dropped the observer knows
 }
 
 // outTopic is a Latest or Recoverable subscription as an outbox sees it.
@@ -69,6 +71,7 @@ func (o *outbox) makeRoom(size, limit int, own *outTopic) bool {
 		}
 		if !k.volatile.empty() {
 			o.pull(k.volatile.first)
+			k.dropped.Volatile++
 			continue
 		}
 		t := k.fullest(own, size)
@@ -104,11 +107,14 @@ func (o *outbox) leaveBehind(t *outTopic) {
 	if last := t.events.last; last != 0 {
 		t.at = o.nodes.at(last).ev.at
 	}
+	k := o.classes
 	for !t.events.empty() {
 		o.pull(t.events.first)
+		k.dropped.Recoverable++
 	}
 	t.behind = true
-	o.classes.behind = append(o.classes.behind, t)
+	k.behind = append(k.behind, t)
+	k.dropped.Behind++
 	o.tellRoom()
 }
 
@@ -146,11 +152,12 @@ func (o *outbox) addEvent(it *outItem, limit int) (fits bool) {
 // addVolatile drops the oldest events of the class for the new one, or that
 // where it would not help.
 func (o *outbox) addVolatile(it *outItem, limit int) {
+	k := o.class()
 	if firm := o.firm(); firm > 0 && firm+it.size() > limit {
+		k.dropped.Volatile++
 		return
 	}
 	o.makeRoom(it.size(), limit, nil)
-	k := o.class()
 	o.nodes.insert(inClass, &k.volatile, o.push(it, true), 0)
 	k.loose += it.size()
 }
@@ -171,6 +178,7 @@ func (o *outbox) addLatest(it *outItem, limit int) (fits bool) {
 	case old != 0:
 		o.nodes.at(old).outItem = *it
 		o.bytes += it.size() - was
+		o.class().dropped.Latest++
 	default:
 		if t.newest == nil {
 			t.newest = make(map[string]slot)
@@ -189,6 +197,7 @@ func (o *outbox) addRecoverable(it *outItem, limit int) {
 	}
 	if t.behind {
 		t.at = it.ev.at
+		k.dropped.Recoverable++
 		return
 	}
 	p := o.push(it, true)

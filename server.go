@@ -239,6 +239,7 @@ type core struct {
 	users     map[caller]*user           // guarded by mu: with live sessions, or calls over HTTP
 	addresses map[address]int            // guarded by mu: connections, where Limits.AddressConns bounds them
 	draining  bool                       // guarded by mu
+	past      TotalBacklog               // guarded by mu: of connections that have ended
 	empty     chan struct{}              // guarded by mu: closed when the last of conns has gone; nil if nobody waits
 }
 

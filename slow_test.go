@@ -28,6 +28,11 @@ var prices = strings.Split("abcdefghijk", "")
 
 func newSlowLab(t *testing.T, form string, onConnect func(l *slowLab)) *slowLab {
 	t.Helper()
+	return newSlowLabWith(t, kanava.Options[account]{}, form, onConnect)
+}
+
+func newSlowLabWith(t *testing.T, opts kanava.Options[account], form string, onConnect func(l *slowLab)) *slowLab {
+	t.Helper()
 	l := &slowLab{t: t, note: kanava.NewPush[string]("note")}
 	w := wiring{Public: true, Declares: []kanava.Declared{l.note}}
 	if onConnect != nil {
@@ -37,7 +42,8 @@ func newSlowLab(t *testing.T, form string, onConnect func(l *slowLab)) *slowLab 
 			return kanava.None{}, nil
 		})
 	}
-	l.srv = serve(t, kanava.Options[account]{Limits: kanava.Limits{Queue: slowQueue}}, w)
+	opts.Limits.Queue = slowQueue
+	l.srv = serve(t, opts, w)
 	hub := l.srv.EventHub()
 	kanava.NewTopic[string](hub, "move", kanava.Volatile())
 	kanava.NewTopic[string](hub, "price", kanava.Latest())

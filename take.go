@@ -21,7 +21,10 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 	}()
 	for {
 		var closing *Closing
-		*items, closing = c.out.take((*items)[:0], maxBytes, c.queueLimit())
+		var news bool
+		if *items, closing, news = c.out.take((*items)[:0], maxBytes, c.queueLimit()); news {
+			c.tellDropped(c.out.news())
+		}
 		if len(*items) == 0 {
 			if closing != nil && c.announceClose(closing) {
 				return append(batch, awayFrame(closing)), nil
