@@ -58,7 +58,11 @@ func (o *outbox) firm() int {
 	return o.bytes - o.classes.loose
 }
 
-func (o *outbox) isBehind() bool { return o.classes != nil && len(o.classes.behind) > 0 }
+// isBehind reports whether there is a topic of which the client is still to be
+// told where it stands: not of one whose connection ends.
+func (o *outbox) isBehind() bool {
+	return o.closing == nil && o.classes != nil && len(o.classes.behind) > 0
+}
 
 // makeRoom drops what may be dropped until an item of this size fits. It
 // reports false if nothing is left to be dropped. Where own is not nil the item
@@ -123,7 +127,7 @@ func (o *outbox) leaveBehind(t *outTopic) {
 // queued again. The transport is awake.
 func (o *outbox) catchUp(limit int) {
 	k, n := o.classes, 0
-	for n < len(k.behind) && o.bytes <= limit && o.closing == nil {
+	for n < len(k.behind) && o.bytes <= limit {
 		t := k.behind[n]
 		n++
 		t.behind = false
