@@ -59,7 +59,7 @@ func (c *Conns) Backlog(ctx context.Context, id string) (Backlog, error) {
 // waits, those with the most first. It looks at every connection.
 func (c *Conns) Backlogs(least int) []ConnBacklog {
 	var list []ConnBacklog
-	for _, x := range c.s.all() {
+	for x := range c.s.all() {
 		if b := x.out.backlog(); b.Bytes >= least {
 			list = append(list, ConnBacklog{ConnInfo{x.id, x.def.name}, b})
 		}
