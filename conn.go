@@ -33,9 +33,10 @@ type conn struct {
 	out         outbox
 	greeting    *greeting // what kanava.v1 keeps until the client has said hello; nil in other forms
 	greeted     atomicFlag
-	was         []string      // ids that the client's last connections had, as it says; set by the hello
+	was         []string      // ids that the client's last connections had, as it says; set by the hello, or a mark
 	ping        time.Duration // OpenRequest.Ping
 	upstream    string        // OpenRequest.Upstream, of kanava.v1
+	marks       *marks        // of the plain form where OpenRequest.Marks asks for them; nil otherwise
 	broken      []time.Time   // when the last invalid frames came; of the goroutine that reads
 
 	rate    bucket

@@ -50,6 +50,7 @@ var shownElsewhere = map[string]string{
 	"kanava.Peer":         "ExampleDispatcher implements it",
 	"kanava.Sender":       "ExampleOutgoing",
 	"kanava.Shared":       "ExampleDispatcher: a transport need not use it",
+	"kanava.Mark":         "ExampleDispatcher: a transport need not ask for it",
 	"kanava.Subscriber":   "ExampleNewTopic: what Topic.Subscribe takes",
 }
 

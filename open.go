@@ -67,6 +67,9 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 		c.greeting, c.ping, c.upstream = &greeting{req: *req}, req.Ping, req.Upstream
 		c.out.hold() // nothing goes out before the answer to the hello
 	} else {
+		if req.Marks {
+			c.marks, c.was = newMarks(c.id, req.LastID)
+		}
 		if refusal == nil {
 			refusal = c.authenticate(ctx, req)
 		}

@@ -33,6 +33,7 @@ type outItem struct {
 	sub   *subscription // of events: once it has ended they are not sent
 	class class         // of events: how they make room for others
 	raw   bool          // outgoing middleware has yet to see ev
+	move  *move         // where marks tell the client to stand; nil where ev says so, or nothing does
 }
 
 // itemCost is what an item counts besides its bytes: an empty one is not free.

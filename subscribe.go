@@ -69,6 +69,7 @@ func (c *conn) subscribed(sub *subscription, at form.Position) {
 	if sub.class == latest {
 		c.sendLatest(sub, 0, at.Offset)
 	}
+	c.resumeTopic(sub, at)
 }
 
 // stands tells the client where a topic stands after it was not told of some
@@ -102,8 +103,11 @@ func (c *conn) endSubscription(at hubTopic, reason string) {
 	}
 	delete(c.subs, at)
 	sub.drop(reason != reasonSession)
-	if c.form.Envelope() {
+	switch {
+	case c.form.Envelope():
 		c.tell(form.AppendUnsub(nil, at.topic, reason))
+	case c.marks != nil && sub.class == recoverable:
+		c.queueMark(outItem{move: &move{topic: at.topic, gone: true}})
 	}
 }
 
@@ -147,7 +151,8 @@ func (c *conn) deliver(ev *event, sub *subscription) {
 // pass implements sink: where events have positions the client is told that one
 // went by which it is not to see.
 func (c *conn) pass(ev *event, sub *subscription) {
-	if f, ok := ev.hidden(c.form); ok {
+	f, ok := ev.hidden(c.form)
+	if ok || c.marks != nil && sub.class == recoverable {
 		c.queueEvent(outItem{frame: f}, ev, sub)
 	}
 }
@@ -160,7 +165,7 @@ func (c *conn) queueEvent(it outItem, ev *event, sub *subscription) {
 	if it.class == recoverable && !c.form.Envelope() {
 		it.class = ordered // nobody would ask for what was dropped
 	}
-	if it.raw || it.class.keeps() {
+	if it.raw || it.class.keeps() || c.marks != nil {
 		it.ev = ev
 	}
 	if full, _ := c.out.add(it, c.queueLimit()); full {

@@ -40,11 +40,11 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 			if it.sub != nil && it.sub.ended.isSet() {
 				continue
 			}
-			if !it.raw {
-				batch = append(batch, it.frame)
-			} else if ev, ok := c.filter(it.ev); ok {
-				batch = append(batch, ev.frame(c.form))
-			} else if f, ok := it.ev.hidden(c.form); ok {
+			f, ok := c.frameOf(it)
+			if c.marks != nil {
+				ok = c.marks.mark(&f, it, ok)
+			}
+			if ok {
 				batch = append(batch, f)
 			}
 		}
@@ -52,6 +52,17 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 			return batch, nil
 		}
 	}
+}
+
+// frameOf returns the frame of an item, if outgoing middleware leaves one.
+func (c *conn) frameOf(it *outItem) (f Frame, ok bool) {
+	if !it.raw {
+		return it.frame, true
+	}
+	if ev, ok := c.filter(it.ev); ok {
+		return ev.frame(c.form), true
+	}
+	return it.ev.hidden(c.form)
 }
 
 func (c *conn) announceClose(end *Closing) bool {

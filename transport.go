@@ -37,6 +37,13 @@ type OpenRequest struct {
 	// itself. See docs/protocol.md P21 and S2.
 	Upstream string
 
+	// Marks asks for Frame.Mark, on behalf of a client that keeps the ID of the
+	// last one. LastID is what it has kept of an earlier connection: a claim of
+	// the client, which gives access to nothing. The form with an envelope has
+	// positions of its own, and no marks.
+	Marks  bool
+	LastID string
+
 	opening any // set by the test kit in place of path, query and header
 }
 
@@ -46,6 +53,7 @@ type Frame struct {
 	Data   []byte
 	Binary bool
 	Shared *Shared // nil for a frame that one connection receives
+	Mark   *Mark   // nil unless OpenRequest.Marks asks for it
 }
 
 // Shared is what the transports of all who receive one frame share.

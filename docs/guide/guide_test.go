@@ -12,6 +12,9 @@
 //   - A block fenced as "text" is a dialogue with newServer() of its program;
 //     testdata/dialogue_test.go tells its form. It is held with kanavatest, and
 //     frames are compared byte for byte.
+//   - Blocks fenced as "console" are commands of curl, and what they print; those
+//     of a program are one session, with newServer() behind transport/sse.
+//     testdata/session_test.go tells their form.
 //   - A function named TestX in a block is run.
 //   - Package chatclient, of which clients.md tells, is generated from
 //     examples/chat.
@@ -34,6 +37,7 @@ import (
 	_ "github.com/kanava-go/kanava/gen/gogen"
 	_ "github.com/kanava-go/kanava/kanavatest"
 	_ "github.com/kanava-go/kanava/transport/httpfunc"
+	_ "github.com/kanava-go/kanava/transport/sse"
 	_ "github.com/kanava-go/kanava/transport/ws"
 )
 
@@ -63,6 +67,7 @@ func TestGuide(t *testing.T) {
 	}
 	m.write(t, "run/table_test.go", all.source())
 	m.write(t, "run/dialogue_test.go", readFile(t, "testdata/dialogue_test.go"))
+	m.write(t, "run/session_test.go", readFile(t, "testdata/session_test.go"))
 	m.run(t, "vet", "./...")
 	if !t.Failed() {
 		m.run(t, "test", "-count=1", "-timeout=60s", "./run")

@@ -26,6 +26,7 @@ var imports = map[string]string{
 	"kanava":     "github.com/kanava-go/kanava",
 	"kanavatest": "github.com/kanava-go/kanava/kanavatest",
 	"httpfunc":   "github.com/kanava-go/kanava/transport/httpfunc",
+	"sse":        "github.com/kanava-go/kanava/transport/sse",
 	"ws":         "github.com/kanava-go/kanava/transport/ws",
 }
 
@@ -43,6 +44,7 @@ type program struct {
 	name      string // of the package
 	code      []block
 	dialogues []block
+	sessions  []block // of a terminal
 }
 
 // readPage finds the programs of a page.
@@ -79,6 +81,8 @@ func readPage(path string) (programs []*program, faults []string) {
 				p.code = append(p.code, b)
 			case "text":
 				p.dialogues = append(p.dialogues, b)
+			case "console":
+				p.sessions = append(p.sessions, b)
 			}
 			kind = ""
 		default:
@@ -102,7 +106,7 @@ func (p *program) write(t *testing.T, m module) {
 		}
 		m.write(t, fmt.Sprintf("%s/line%d.go", p.name, b.line), source)
 	}
-	if len(p.dialogues) > 0 {
+	if len(p.dialogues)+len(p.sessions) > 0 {
 		m.write(t, p.name+"/server.go", "package "+p.name+"\n\nimport \"github.com/kanava-go/kanava\"\n\n"+
 			"func NewServer() kanava.Dispatcher { return newServer() }\n")
 	}
@@ -165,11 +169,18 @@ var testPattern = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
 
 // table is the source of what the runner runs: dialogues, and the tests that
 // pages show.
-type table struct{ imports, dialogues, tests strings.Builder }
+type table struct{ imports, dialogues, sessions, tests strings.Builder }
 
 func (d *table) add(p *program) {
 	for _, b := range p.dialogues {
 		fmt.Fprintf(&d.dialogues, "\t{%q, %d, %s.NewServer, %q},\n", b.page, b.line, p.name, b.text)
+	}
+	if len(p.sessions) > 0 { // all of a program are one
+		text := ""
+		for _, b := range p.sessions {
+			text += b.text
+		}
+		fmt.Fprintf(&d.sessions, "\t{%q, %d, %s.NewServer, %q},\n", p.sessions[0].page, p.sessions[0].line, p.name, text)
 	}
 	tests := 0
 	for _, b := range p.code {
@@ -178,7 +189,7 @@ func (d *table) add(p *program) {
 			tests++
 		}
 	}
-	if tests+len(p.dialogues) > 0 {
+	if tests+len(p.dialogues)+len(p.sessions) > 0 {
 		fmt.Fprintf(&d.imports, "import %q\n", base+"/"+p.name)
 	}
 }
@@ -186,5 +197,6 @@ func (d *table) add(p *program) {
 func (d *table) source() string {
 	return "package run_test\n\nimport \"testing\"\n" + d.imports.String() +
 		"\nvar dialogues = []dialogue{\n" + d.dialogues.String() + "}\n" +
+		"\nvar sessions = []session{\n" + d.sessions.String() + "}\n" +
 		"\nvar tests = map[string]func(*testing.T){\n" + d.tests.String() + "}\n"
 }

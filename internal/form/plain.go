@@ -88,6 +88,20 @@ func (plain) Event(dst []byte, ev Event) []byte {
 	return append(dst, '}')
 }
 
+// AppendLost appends that the events between two positions cannot be had any
+// more.
+func AppendLost(dst []byte, topic string, from, to Position) []byte {
+	dst = appendString(append(dst, `{"topic":`...), topic)
+	dst = appendPlace(append(dst, `,"from":`...), from)
+	dst = appendPlace(append(dst, `,"to":`...), to)
+	return append(dst, '}')
+}
+
+func appendPlace(dst []byte, at Position) []byte {
+	dst = appendString(append(dst, `{"e":`...), at.Epoch)
+	return append(strconv.AppendUint(append(dst, `,"o":`...), at.Offset, 10), '}')
+}
+
 func (plain) Error(dst []byte, r Route, e Error) []byte {
 	dst = append(dst, '{')
 	if r.Action != "" {

@@ -14,9 +14,18 @@ import (
 // This file writes server-sent events as the HTML standard has them. Lines end
 // in LF alone.
 
-// appendFrame appends a frame as an event.
+// appendFrame appends a frame as an event. A frame that is nothing but its mark
+// becomes an event that no reader passes on; its id counts all the same.
 func appendFrame(dst []byte, f kanava.Frame, envelope bool) []byte {
+	if m := f.Mark; m != nil {
+		dst = append(append(append(dst, "id: "...), m.ID...), '\n')
+		if m.Lost {
+			dst = append(dst, "event: lost\n"...)
+		}
+	}
 	switch {
+	case f.Mark != nil && f.Data == nil && !f.Binary:
+		return append(dst, '\n')
 	case !f.Binary:
 		return appendText(dst, f.Data)
 	case envelope:

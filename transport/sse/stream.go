@@ -54,6 +54,7 @@ func (h *handler) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	req := openrequest.From(r)
 	req.Ping, req.Upstream = h.o.Ping, s.secret
+	req.Marks, req.LastID = true, r.Header.Get("Last-Event-Id")
 	req.Subprotocols = slices.Collect(openrequest.List(r.Header[fieldProtocol]))
 	l, err := h.d.Open(r.Context(), req, s)
 	if err != nil {

@@ -22,6 +22,12 @@ const patience = 20 * time.Second
 // address. It ends with the test.
 func startNginx(t *testing.T, upstream string, replace ...string) string {
 	t.Helper()
+	return startNginxListening(t, upstream, "", replace...)
+}
+
+// startNginxListening is startNginx with an option of "listen".
+func startNginxListening(t *testing.T, upstream, option string, replace ...string) string {
+	t.Helper()
 	nginx := os.Getenv("NGINX_PATH") // nginx itself takes NGINX for something else
 	if nginx == "" {
 		nginx = "nginx"
@@ -32,7 +38,7 @@ func startNginx(t *testing.T, upstream string, replace ...string) string {
 	}
 	addr := freeAddress(t)
 	dir := t.TempDir()
-	site := readSite(t, append(replace, "listen 80;", "listen "+addr+";", "server 127.0.0.1:3000;", "server "+upstream+";")...)
+	site := readSite(t, append(replace, "listen 80;", "listen "+addr+option+";", "server 127.0.0.1:3000;", "server "+upstream+";")...)
 	write(t, filepath.Join(dir, "site.conf"), site)
 	write(t, filepath.Join(dir, "nginx.conf"), `
 daemon off;

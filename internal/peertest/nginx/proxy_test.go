@@ -29,18 +29,25 @@ type line = kanava.Channel[where, kanava.None]
 // upstream is a server behind nginx. It can be stopped, and started again at
 // the same address.
 type upstream struct {
-	t     *testing.T
-	o     ws.Options
-	addr  string
-	srv   *kanava.Server[kanava.None]
-	web   *http.Server
-	begun chan struct{} // the action "slow" runs
-	slow  chan struct{} // lets it return
+	t       *testing.T
+	handler func(kanava.Dispatcher) http.Handler
+	addr    string
+	srv     *kanava.Server[kanava.None]
+	web     *http.Server
+	left    chan kanava.CloseCode // holds what the last OnDisconnect saw
+	begun   chan struct{}         // the action "slow" runs
+	slow    chan struct{}         // lets it return
 }
 
 func newUpstream(t *testing.T, o ws.Options) *upstream {
 	t.Helper()
-	u := &upstream{t: t, o: o, addr: "127.0.0.1:0", begun: make(chan struct{}), slow: make(chan struct{})}
+	return serve(t, func(d kanava.Dispatcher) http.Handler { return ws.Handler(d, o) })
+}
+
+// serve is newUpstream with any handler.
+func serve(t *testing.T, handler func(kanava.Dispatcher) http.Handler) *upstream {
+	t.Helper()
+	u := &upstream{t: t, handler: handler, addr: "127.0.0.1:0", left: make(chan kanava.CloseCode, 1), begun: make(chan struct{}), slow: make(chan struct{})}
 	u.start()
 	t.Cleanup(func() { u.web.Close() })
 	return u
@@ -60,6 +67,15 @@ func (u *upstream) start() {
 			in := ch.Opening()
 			return fmt.Sprintf("%s from %s to %s", in.Room, in.Address, in.Host), nil
 		}),
+		OnDisconnect: kanava.DisconnectFunc(func(_ context.Context, ch *line) error {
+			code, _ := ch.Closed()
+			select {
+			case <-u.left:
+			default:
+			}
+			u.left <- code
+			return nil
+		}),
 		OnMessage: kanava.Func(func(_ context.Context, _ *line, in string) (string, error) { return in, nil }),
 		OnBinary:  kanava.BinaryFunc(func(_ context.Context, _ *line, in []byte) ([]byte, error) { return in, nil }),
 		Messages: kanava.By("action", kanava.OnDo("slow", func(context.Context, *line, kanava.None) error {
@@ -68,7 +84,7 @@ func (u *upstream) start() {
 			return nil
 		})),
 	})
-	u.web = &http.Server{Handler: ws.Handler(u.srv, u.o)}
+	u.web = &http.Server{Handler: u.handler(u.srv)}
 	go func() { _ = u.web.Serve(ln) }()
 }
 
