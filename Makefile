@@ -110,10 +110,11 @@ stale: ## Generated clients are what "make gen" would write
 	@$(MAKE) --no-print-directory gen GENFLAGS=--check
 
 .PHONY: peers
-peers: ## Tests with nginx and with autobahn, a WebSocket library for Python
+peers: ## Tests with nginx, with autobahn, a WebSocket library for Python, and with Chromium
 	@command -v "$(NGINX_PATH)" >/dev/null || { echo "make peers: needs nginx; install Debian's package nginx-light, or set NGINX_PATH" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import autobahn.twisted.websocket' || { echo "make peers: needs autobahn with Twisted; install Debian's package python3-autobahn, or set PYTHON to a Python that has them" >&2; exit 1; }
-	$(strip cd $(PEERS) && GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" $(GO) test $(TESTFLAGS) ./...)
+	@test -n "$(CHROMIUM)" || { echo "make peers: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
+	$(strip cd $(PEERS) && GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" CHROMIUM="$(CHROMIUM)" $(GO) test $(TESTFLAGS) ./...)
 
 .PHONY: e2e
 e2e: ## Clients through cuts, kills, black holes and expiring sessions; needs Node, npm and Chromium

@@ -4,6 +4,7 @@
 //
 //   - autobahn: WebSocket connections with the Python library of this name, in
 //     both roles
+//   - eventsource: server-sent events with the EventSource of Chromium
 //   - nginx: a server behind nginx, with the configuration that the guide shows
 //
 // The module stands outside go.work, so that "go test work" leaves it alone.
