@@ -161,7 +161,7 @@ func TestDeliveryD5_Crowd(t *testing.T) {
 	}
 	crowd := make([]*subscriber, subscribers)
 	for i := range crowd {
-		crowd[i] = newSubscriber(t, ctx, hs.URL, ledgers)
+		crowd[i] = newSubscriber(t, hs.URL, whole, short)
 	}
 	for _, s := range crowd {
 		if _, err := client.Opened[*kanava.None](ctx, s.conn); err != nil {
@@ -227,7 +227,7 @@ func TestDeliveryD5_Crowd(t *testing.T) {
 	}
 }
 
-func newSubscriber(t *testing.T, ctx context.Context, url string, ledgers map[string]*ledger) *subscriber {
+func newSubscriber(t *testing.T, url string, topics ...string) *subscriber {
 	t.Helper()
 	s := &subscriber{topics: map[string]*follower{}}
 	dialer := &net.Dialer{}
@@ -240,7 +240,7 @@ func newSubscriber(t *testing.T, ctx context.Context, url string, ledgers map[st
 			return c, err
 		}}},
 		Setup: func(c *client.Conn) {
-			for name := range ledgers {
+			for _, name := range topics {
 				f := &follower{}
 				s.topics[name] = f
 				client.OnTopic(c, name, "x", func(m mark, _ client.Topic) { f.tell(m) })
