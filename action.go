@@ -259,7 +259,7 @@ func (d *channelDecl) checkDeclared(s *core) {
 		case x.hub != nil && x.hub != s.hub:
 			d.wrong("%s %q belongs to another hub than the server", x.what, x.name)
 		case x.session != nil && x.session != s.sessionType:
-			d.wrong("MaySubscribe of topic %q takes a %s, but the session is a %s", x.name, x.session, s.sessionType)
+			d.wrong("MaySubscribe or View of topic %q takes a %s, but the session is a %s", x.name, x.session, s.sessionType)
 		case names[x.what+x.name]:
 			d.wrong("%s %q is declared twice", x.what, x.name)
 		}

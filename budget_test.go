@@ -100,10 +100,22 @@ func benchmark(b *testing.B, f func()) {
 // an event costs what is kept.
 func TestAllocationsOfFanOut(t *testing.T) {
 	for _, form := range []string{plainForm, envelope} {
-		for budget, class := range map[float64]kanava.TopicOption{9: kanava.Ordered(), 10: kanava.Recoverable(1000, time.Hour)} {
-			publish, subscribers := fanOut(t, 1000, form, class)
-			if got := testing.AllocsPerRun(200, publish); got > budget {
-				t.Errorf("%.1f allocations for %d subscribers in the form %q, the budget is %.0f", got, subscribers, form, budget)
+		for name, is := range map[string]struct {
+			budget float64
+			opt    kanava.TopicOption
+		}{
+			"Ordered":     {9, kanava.Ordered()},
+			"Volatile":    {9, kanava.Volatile()},
+			"Latest":      {9, kanava.Latest()},
+			"Recoverable": {10, kanava.Recoverable(1000, time.Hour)},
+			"View": {21, kanava.View(func(a account) string { return a.ID }, func(e typedOut, _ string) (typedOut, bool) {
+				e.Timestamp = 0
+				return e, true
+			})},
+		} {
+			publish, subscribers := fanOut(t, 1000, form, is.opt)
+			if got := testing.AllocsPerRun(200, publish); got > is.budget {
+				t.Errorf("%s: %.1f allocations for %d subscribers in the form %q, the budget is %.0f", name, got, subscribers, form, is.budget)
 			}
 		}
 	}
@@ -166,10 +178,10 @@ func streamItems(tb testing.TB, form string) (send func()) {
 	}
 }
 
-func fanOut(tb testing.TB, n int, form string, class kanava.TopicOption) (publish func(), subscribers int) {
+func fanOut(tb testing.TB, n int, form string, opts ...kanava.TopicOption) (publish func(), subscribers int) {
 	srv := kanava.NewServer(kanava.Options[account]{})
 	srv.Wire(wiring{Name: "fan", Route: "/fan", Public: true})
-	topic := kanava.NewTopic[typedOut](srv.EventHub(), "t", class)
+	topic := kanava.NewTopic[typedOut](srv.EventHub(), "t", opts...)
 	ctx := context.Background()
 	links := make([]*kanava.Link, n)
 	for i := range links {

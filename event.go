@@ -28,6 +28,8 @@ type event struct {
 	at     form.Position // the zero Position on a Volatile topic
 	kept   time.Time     // when it was stored; zero where it is not
 	value  any           // what outgoing middleware sees
+	view   viewer        // nil where all see the same
+	views  any           // those that were made; of events with a view that are not only kept
 	frames [form.Count]atomic.Pointer[[]byte]
 	shared [form.Count]Shared
 }
@@ -74,7 +76,7 @@ func (ev *event) size() int { return len(ev.data) }
 func (ev *event) record(now time.Time) *event {
 	return &event{
 		topic: ev.topic, except: ev.except, key: ev.key, data: ev.data, binary: ev.binary,
-		at: ev.at, kept: now, value: ev.value,
+		at: ev.at, kept: now, value: ev.value, view: ev.view,
 	}
 }
 

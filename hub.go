@@ -54,8 +54,9 @@ type EventHub struct {
 type family struct {
 	name    string
 	where   place
-	session reflect.Type // of may; nil if there is none
+	session reflect.Type // of may and view; nil if there is none
 	may     func(ctx context.Context, session any, key string) error
+	view    viewer // nil without View
 
 	class   class
 	classBy string                      // the option that has set it
@@ -181,7 +182,7 @@ func Except(subscriberID string) PublishOption {
 func (h *EventHub) Publish(ctx context.Context, topic string, payload any, opts ...PublishOption) error {
 	ev := &event{topic: topic}
 	f, _ := h.familyOf(topic)
-	if err := ev.encode(payload, nil); err != nil {
+	if err := f.encode(ev, payload); err != nil {
 		return err
 	}
 	if err := ev.setKey(f, payload); err != nil {
@@ -205,6 +206,9 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 	}
 	for _, o := range opts {
 		o(ev)
+	}
+	if f != nil && f.view != nil {
+		ev.view, ev.views = f.view, f.view.cache()
 	}
 	n := 0
 	if ts := h.hold(ev.topic, f, f.classOf().keeps()); ts != nil {

@@ -32,7 +32,7 @@ type outItem struct {
 	ev    *event
 	sub   *subscription // of events: once it has ended they are not sent
 	class class         // of events: how they make room for others
-	raw   bool          // outgoing middleware has yet to see ev
+	raw   bool          // a View, or outgoing middleware, has yet to see ev
 	move  *move         // where marks tell the client to stand; nil where ev says so, or nothing does
 }
 

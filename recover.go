@@ -141,8 +141,13 @@ func (c *conn) recoverPage(q question) []byte {
 	if !ok {
 		return form.AppendNoPage(nil, at)
 	}
-	key := pageKey{ts, q.from.Offset, q.from.Offset + uint64(len(events)), at.Offset, limit}
-	if c.def.send == nil {
+	key := pageKey{topic: ts, from: q.from.Offset, to: q.from.Offset + uint64(len(events)), top: at.Offset, limit: limit}
+	same := c.def.send == nil
+	if w := viewerOf(events); w != nil && same {
+		key.view = w.of(c.sessionValue())
+		same = key.view != nil
+	}
+	if same {
 		p := q.sub.hub.pages.get(key)
 		p.once.Do(func() { p.write(events, at, nil) })
 		if !p.hides(c) {

@@ -13,6 +13,7 @@ type pageKey struct {
 	topic         *topicState
 	from, to, top uint64
 	limit         int // bytes
+	view          any // that of all who share it; nil where all see the same
 }
 
 // page is an answer to recover, which all can share who ask the same.
@@ -38,11 +39,16 @@ func (p *page) write(events []*event, at form.Position, c *conn) {
 				continue
 			}
 		}
-		if c != nil && c.def.send != nil {
-			var ok bool
-			if ev, ok = c.filter(ev); !ok {
-				continue
-			}
+		ok := true
+		switch {
+		case c != nil:
+			ev, ok = c.see(ev)
+		case ev.view != nil:
+			ev = ev.view.seeAs(ev, p.key.view)
+			ok = ev != nil
+		}
+		if !ok {
+			continue
 		}
 		before := len(buf)
 		if buf = form.AppendPageEvent(buf, first, form.Event{At: ev.at, Data: ev.data, Binary: ev.binary}); len(buf) > p.key.limit && !first {

@@ -141,7 +141,7 @@ func (c *conn) leaveHub() {
 
 // deliver implements sink: it queues the event and never waits.
 func (c *conn) deliver(ev *event, sub *subscription) {
-	it := outItem{raw: c.def.send != nil}
+	it := outItem{raw: c.def.send != nil || ev.view != nil}
 	if !it.raw {
 		it.frame = ev.frame(c.form)
 	}

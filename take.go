@@ -54,12 +54,13 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 	}
 }
 
-// frameOf returns the frame of an item, if outgoing middleware leaves one.
+// frameOf returns the frame of an item, if a View and outgoing middleware leave
+// one.
 func (c *conn) frameOf(it *outItem) (f Frame, ok bool) {
 	if !it.raw {
 		return it.frame, true
 	}
-	if ev, ok := c.filter(it.ev); ok {
+	if ev, ok := c.see(it.ev); ok {
 		return ev.frame(c.form), true
 	}
 	return it.ev.hidden(c.form)

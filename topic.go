@@ -29,7 +29,7 @@ func MaySubscribe[Session any](f func(ctx context.Context, s Session, key string
 		if t.may != nil {
 			panic(fmt.Sprintf("kanava: topic %q at %s: MaySubscribe stands twice", t.name, t.where))
 		}
-		t.session = reflect.TypeFor[Session]()
+		t.takeSession("MaySubscribe", reflect.TypeFor[Session]())
 		t.may = func(ctx context.Context, session any, key string) error {
 			s, ok := session.(Session)
 			if !ok && session != nil {
@@ -52,6 +52,9 @@ func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
 		o(f)
 	}
 	f.checkPrivate()
+	if f.view != nil {
+		f.view.bind(is, h, reflect.TypeFor[T](), m)
+	}
 	h.addFamily(f)
 	return &Topic[T]{hub: h, family: f, model: m}
 }
