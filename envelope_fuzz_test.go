@@ -28,7 +28,7 @@ type expected struct {
 
 var kindMembers = []string{"hello", "do", "cancel", "re", "recover", "presence", "ping"}
 
-var frameNames = slices.Concat(kindMembers, []string{"id", "by", "in", "key", "out", "err", "wait", "e", "o"})
+var frameNames = slices.Concat(kindMembers, []string{"id", "by", "in", "key", "out", "err", "wait", "e", "o", "after"})
 
 func judge(text string) expected {
 	invalid := expected{invalid: true}
@@ -66,6 +66,12 @@ func judge(text string) expected {
 		_, topic := readText(members["recover"], 256)
 		_, epoch := readText(members["e"], 16)
 		if o, isInteger := readInteger(members["o"]); !isID || !topic || !epoch || !isInteger || o > 1<<53-1 {
+			return invalid
+		}
+	case "presence":
+		_, topic := readText(members["presence"], 60<<10)
+		after, found := members["after"]
+		if _, isText := readText(after, 60<<10); !isID || !topic || found && !isText {
 			return invalid
 		}
 	}
@@ -167,14 +173,18 @@ func FuzzFrame(f *testing.F) {
 	for _, seed := range []string{
 		`{"do":"echo","id":7,"in":{"message":"x"}}`, `{"do":"count","id":7,"in":{"n":3}}`, `{"do":"","id":7,"in":[1]}`, `{"do":"echo","by":"action","id":7}`,
 		`{"cancel":7}`, `{"re":1,"out":1}`, `{"re":1,"err":{"code":"aborted","message":"x"}}`, `{"re":1,"wait":true,"out":1}`, `{"ping":true,"id":7}`,
-		`{"recover":"a","id":7}`, `{"recover":"a","e":"x","o":0,"id":7}`, `{"recover":"a","e":"x","o":0}`, `{"recover":"a","e":1,"o":-1,"id":7}`, `{"presence":"a","id":7}`, `{"dance":1,"id":7}`, `{"id":0}`, `{"\u0064o":"echo","id":7}`, `{"do":"echo","id":7,"key":"k"}`, `{}`, `{`, `[]`, `{"do":"a","cancel":1}`,
+		`{"recover":"a","id":7}`, `{"recover":"a","e":"x","o":0,"id":7}`, `{"recover":"a","e":"x","o":0}`, `{"recover":"a","e":1,"o":-1,"id":7}`, `{"presence":"a","id":7}`, `{"presence":"room:x","after":"a","id":7}`, `{"presence":"room:x","after":null,"id":7}`, `{"presence":"room:x"}`, `{"dance":1,"id":7}`, `{"id":0}`, `{"\u0064o":"echo","id":7}`, `{"do":"echo","id":7,"key":"k"}`, `{}`, `{`, `[]`, `{"do":"a","cancel":1}`,
 		`{"x":1,"x":1,"id":3}`, `{"hello":{}}`, `{"do":"ask","id":7}`, `{"do":"echo","id":1e2}`,
 	} {
 		f.Add(seed)
 	}
 	srv := kanava.NewServer(kanava.Options[account]{Limits: kanava.Limits{Rate: kanava.Unlimited}, Logger: slog.New(slog.DiscardHandler)})
+	kanava.NewPresence[int](srv.EventHub(), "room")
 	srv.Wire(wiring{
 		Name: "fuzz", Route: "/fuzz", Public: true,
+		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *line) (kanava.None, error) {
+			return kanava.None{}, srv.EventHub().Subscribe(ctx, "room:x", ch.ID())
+		}),
 		Messages: by(kanava.On("echo", echo), kanava.OnStream("count", func(ctx context.Context, _ *line, in struct {
 			N int `json:"n" maximum:"5"`
 		}, out *kanava.Stream[int],
@@ -200,6 +210,8 @@ func FuzzFrame(f *testing.F) {
 		c.SendText(`{"hello":{}}`)
 		c.Next()
 		c.Expect(`{"push":""}`)
+		c.Next() // the subscription
+		c.Expect(`{"presence":"room:x","v":1,"all":[],"count":0}`)
 		c.SendText(text)
 		c.SendText(`{"do":"echo","id":9007199254740991,"in":{"message":"next"}}`)
 		last, errors := 0, 0

@@ -114,6 +114,49 @@ func TestD12_AClientThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// What a transport takes at once is bounded, whatever there is to tell.
+func TestPresenceIsTakenInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := kanava.NewEventHub(kanava.HubOptions{})
+		here := kanava.NewPresence[string](hub, "room")
+		srv := serve(t, kanava.Options[account]{EventHub: hub}, wiring{Public: true})
+		r := &presenceRoom{t: t, hub: hub}
+		eye := r.open(srv, "")
+		for room := range 20 {
+			key := fmt.Sprint(room)
+			for i := range 4 {
+				r.ok(here.Join(ctx, r.open(srv, fmt.Sprint(i)).ch, key, strings.Repeat("x", 50<<10)))
+			}
+			r.ok(hub.Subscribe(ctx, "room:"+key, eye.link.ID()))
+		}
+		read := func(least int) {
+			t.Helper()
+			total := 0
+			for {
+				frames, _ := eye.link.Take(nil, 64<<10)
+				if len(frames) == 0 {
+					break
+				}
+				bytes := 0
+				for _, f := range frames {
+					bytes += len(f.Data)
+				}
+				if total += bytes; bytes > 300<<10 {
+					t.Fatalf("%d bytes at once", bytes)
+				}
+			}
+			if total < least {
+				t.Errorf("%d bytes in all", total)
+			}
+		}
+		read(20 * 200 << 10)
+		for id := range 4 {
+			eye.link.Receive(fmt.Appendf(nil, `{"id":%d,"presence":"room:0"}`, id+1), false)
+		}
+		read(4 * 200 << 10)
+	})
+}
+
 // Requests are answered in order, once each, also with errors; few wait.
 func TestPresenceRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

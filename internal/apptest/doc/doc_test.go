@@ -44,6 +44,29 @@ func TestEditsReachTheOthers(t *testing.T) {
 	other.ExpectNone()
 }
 
+func TestWhoIsHere(t *testing.T) {
+	srv := serve()
+	ann := dial(t, srv, "plan", "ann")
+	dial(t, srv, "plan", "eve")
+	dial(t, srv, "diary", "bob")
+	ann.SendText(`{"action":"who"}`)
+	ann.Expect(`{"action":"who","result":["ann, editor","eve, reader"]}`)
+}
+
+func TestInsertAtTheCursor(t *testing.T) {
+	srv := serve()
+	ann, bob := dial(t, srv, "plan", "ann"), dial(t, srv, "plan", "bob")
+	for i, pos := range []string{"0", "7"} {
+		if i > 0 {
+			ann.SendText(`{"action":"move","pos":` + pos + `}`)
+			ann.Expect(`{"action":"move"}`)
+		}
+		ann.SendText(`"x"`)
+		ann.Expect([]string{`{"rev":1}`, `{"rev":2}`}[i])
+		bob.Expect(`{"topic":"doc:plan","data":{"pos":` + pos + `,"text":"x"}}`)
+	}
+}
+
 func TestEditsAreChecked(t *testing.T) {
 	c := dial(t, serve(), "plan", "ann")
 	c.SendText(`{"action":"apply","pos":-1,"text":"x"}`)
