@@ -15,36 +15,55 @@ import (
 	"github.com/kanava-go/kanava/transport/sse"
 )
 
-// versions starts a server with either version of HTTP.
-func versions(t *testing.T, test func(t *testing.T, start func(*httptest.Server))) {
-	t.Run("http1", func(t *testing.T) { test(t, (*httptest.Server).Start) })
-	t.Run("http2", func(t *testing.T) {
-		test(t, func(srv *httptest.Server) {
+// versions runs a test with servers of each version of HTTP. serve starts one, and
+// returns what makes a client with sockets of its own.
+func versions(t *testing.T, test func(t *testing.T, serve func(http.Handler) (url string, client func() *http.Client))) {
+	for name, start := range map[string]func(*httptest.Server){
+		"http1": (*httptest.Server).Start,
+		"http2": func(srv *httptest.Server) {
 			srv.EnableHTTP2 = true
 			srv.StartTLS()
+		},
+		"http2 without TLS": func(srv *httptest.Server) {
+			srv.Config.Protocols = new(http.Protocols)
+			srv.Config.Protocols.SetUnencryptedHTTP2(true)
+			srv.Start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(h http.Handler) (string, func() *http.Client) {
+				srv := httptest.NewUnstartedServer(h)
+				start(srv)
+				t.Cleanup(srv.Close)
+				return srv.URL, func() *http.Client {
+					tr := srv.Client().Transport.(*http.Transport).Clone()
+					tr.Protocols = srv.Config.Protocols
+					t.Cleanup(tr.CloseIdleConnections)
+					return &http.Client{Transport: tr}
+				}
+			})
 		})
-	})
+	}
 }
 
 // A client that takes nothing is cut over real sockets, too, and the others do
 // not notice.
 func TestWriteStallOfSockets(t *testing.T) {
-	versions(t, func(t *testing.T, start func(*httptest.Server)) {
+	versions(t, func(t *testing.T, serve func(http.Handler) (string, func() *http.Client)) {
 		w := newWorld(t, sse.Options{WriteStall: 300 * time.Millisecond}, kanava.Limits{Queue: 64 << 20})
-		web := httptest.NewUnstartedServer(w.web.Handler)
-		start(web)
-		defer web.Close()
+		url, client := serve(w.web.Handler)
 		open := func() *http.Response {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, web.URL+"/line", nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/line", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			req.Header.Set("Accept", "text/event-stream")
-			client := &http.Client{Transport: web.Client().Transport.(*http.Transport).Clone()} // a connection of its own
-			t.Cleanup(client.CloseIdleConnections)
-			res, err := client.Do(req)
+			res, err := client().Do(req)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if want := strings.HasPrefix(t.Name(), "TestWriteStallOfSockets/http2"); (res.ProtoMajor == 2) != want {
+				t.Fatalf("the answer is of %s", res.Proto)
 			}
 			<-w.joined
 			return res
@@ -72,14 +91,12 @@ func TestWriteStallOfSockets(t *testing.T) {
 // or numbers: each message is taken once, in order, and nothing is left.
 func TestManyRequests(t *testing.T) {
 	const clients, posts = 20, 150
-	versions(t, func(t *testing.T, start func(*httptest.Server)) {
+	versions(t, func(t *testing.T, serve func(http.Handler) (string, func() *http.Client)) {
 		w := newWorld(t, sse.Options{}, kanava.Limits{Rate: kanava.Unlimited})
-		web := httptest.NewUnstartedServer(w.web.Handler)
-		start(web)
-		defer web.Close()
-		client := web.Client()
+		url, newClient := serve(w.web.Handler)
+		client := newClient()
 		request := func(ctx context.Context, method, body string, fields ...string) (*http.Response, error) {
-			req, err := http.NewRequestWithContext(ctx, method, web.URL+"/line", strings.NewReader(body))
+			req, err := http.NewRequestWithContext(ctx, method, url+"/line", strings.NewReader(body))
 			if err != nil {
 				return nil, err
 			}

@@ -26,7 +26,7 @@ func (s *stream) beat() (next time.Duration, end *kanava.Closing) {
 	}
 	if now >= quiet+s.h.o.Ping {
 		life := []byte(comment)
-		if alive := s.link.KeepAlive(); alive != nil {
+		if alive := s.link.KeepAlive(); alive != nil && s.opened { // nothing comes before the first frame
 			life = appendText(nil, alive)
 		}
 		if end := s.tell(life); end != nil {

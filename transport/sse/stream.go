@@ -26,6 +26,7 @@ type stream struct {
 
 	heard  atomic.Int64                   // when the client last said something, in ns since born
 	broken atomic.Pointer[kanava.Closing] // the client broke a rule
+	opened bool                           // the client was sent a frame
 	told   time.Duration                  // since born: when the client was last told something
 	pinged time.Duration                  // when that was a sign of life
 }
@@ -98,20 +99,18 @@ func (s *stream) begin(w http.ResponseWriter, hello []byte) {
 	if p := s.link.Subprotocol(); p != "" {
 		header.Set(fieldProtocol, p)
 	}
-	s.up.mu.Lock() // who has the secret waits for the Start
-	defer s.up.mu.Unlock()
-	s.h.open.add(s)
-	if s.envelope {
-		w.WriteHeader(http.StatusOK)
-		s.out.write(s, nil)
-		s.link.Start()
-		s.link.Receive(hello, false)
-		return
+	var first []byte
+	if !s.envelope {
+		header.Set(fieldUp, s.secret)
+		first = appendUp(nil, s.secret)
 	}
-	header.Set(fieldUp, s.secret)
+	s.link.Start() // who has the secret may say something at once
+	s.h.open.add(s)
 	w.WriteHeader(http.StatusOK)
-	s.out.write(s, appendUp(nil, s.secret)) // an error shows at the next write
-	s.link.Start()
+	s.out.write(s, first) // an error shows at the next write
+	if s.envelope {
+		s.link.Receive(hello, false) // nobody has the secret before that is answered
+	}
 }
 
 // run writes what is to be written until the connection ends, and returns how
@@ -162,6 +161,7 @@ func (s *stream) flush() *kanava.Closing {
 		if end := s.tell(b.bytes); end != nil {
 			return end
 		}
+		s.opened = true
 	}
 }
 
@@ -174,8 +174,8 @@ func (s *stream) tell(events []byte) *kanava.Closing {
 	return nil
 }
 
-// leave tells the client how the connection ends, and takes nothing more. In kanava.v1 the core has done
-// so, unless this is for the transport to say.
+// leave tells the client how the connection ends, and takes nothing more. In
+// kanava.v1 the core has told it, unless that is for the transport to say.
 func (s *stream) leave(end *kanava.Closing, own bool) kanava.Closing {
 	s.forget()
 	s.out.hurry()

@@ -488,6 +488,7 @@ func TestHalfClosed(t *testing.T) {
 	if line, err := bufio.NewReader(nc).ReadString('\n'); err != nil || line != "HTTP/1.1 200 OK\r\n" {
 		t.Fatalf("got %q, %v", line, err)
 	}
+	<-w.joined // otherwise there would be no OnDisconnect
 	if err := nc.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}

@@ -52,11 +52,12 @@ func (h *handler) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	}
 	s.hear()
 	defer s.up.posts.Add(-1)
-	if s.up.posts.Add(1) > maxPosts {
-		httperr.Write(w, errMany)
-		return
+	var number uint64
+	var p packet
+	err := error(errMany)
+	if s.up.posts.Add(1) <= maxPosts {
+		number, p, err = s.readPost(w, r)
 	}
-	number, p, err := s.readPost(w, r)
 	if err == nil {
 		err = s.up.take(r.Context(), s.link, number, p)
 	}

@@ -364,7 +364,7 @@ func TestP21_RequestsOfNothingAreCharged(t *testing.T) {
 			if e := c.next(); e.name != "close" || !strings.HasPrefix(e.data, `{"code":4429,`) {
 				t.Errorf("got %+v", e)
 			}
-			if n < 55 || n > 70 {
+			if n < 55 || n > 300 { // 60, and what comes until the request's goroutine has seen it
 				t.Errorf("it was closed after %d requests", n)
 			}
 			w.wantError(c.postAs(1, "application/json", "1"), 404, "not_found")
