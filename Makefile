@@ -90,7 +90,7 @@ soak: ## Random traffic for SOAKTIME (20s), then look for what is left over
 	bin/soak -time '$(SOAKTIME)'
 
 .PHONY: browser
-browser: ## Browser tests of the chat example; needs Node, npm and Chromium
+browser: ## Browser tests of the examples; needs Node, npm and Chromium
 	@command -v node >/dev/null || { echo "make browser: needs Node 20 or newer" >&2; exit 1; }
 	@test -n "$(CHROMIUM)" || { echo "make browser: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
 	cd examples/chat/browser && npm ci --no-audit --no-fund && CHROMIUM="$(CHROMIUM)" node --test
@@ -103,6 +103,7 @@ ts: ## TypeScript: generated clients compile, run-time's tests, size; needs Node
 .PHONY: gen
 gen: ## Write the generated clients again; GENFLAGS=--check fails if one is stale
 	$(GO) run ./cmd/kanava gen js ./examples/chat -o examples/chat/page/kanava.js $(GENFLAGS)
+	$(GO) run ./cmd/kanava gen js ./examples/jobs -o examples/jobs/page/kanava.js $(GENFLAGS)
 	$(GO) run ./cmd/kanava gen go ./examples/chat -o e2e/chatclient/client.go $(GENFLAGS)
 
 .PHONY: stale

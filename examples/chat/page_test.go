@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/kanava-go/kanava/examples/internal/onepage"
 )
 
 func getPage(t *testing.T) (http.Header, string) {
@@ -57,7 +59,7 @@ func TestPagePolicyFitsItsScriptAndStyle(t *testing.T) {
 			t.Errorf("%d elements for %s, want 1", len(found), directive)
 			continue
 		}
-		want := directive + " " + hashOf(found[0][1])
+		want := directive + " " + onepage.HashOf(found[0][1])
 		if !strings.Contains(policy, want+";") {
 			t.Errorf("policy %q lacks %q", policy, want)
 		}
@@ -74,6 +76,15 @@ func TestPagePolicyFitsItsScriptAndStyle(t *testing.T) {
 	}
 }
 
+func pageFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := pageFiles.ReadFile("page/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
 func TestModulesComeAfterWhatTheyImport(t *testing.T) {
 	files, err := filepath.Glob("page/*.js")
 	if err != nil || len(files) != len(modules) {
@@ -82,7 +93,7 @@ func TestModulesComeAfterWhatTheyImport(t *testing.T) {
 	imported := regexp.MustCompile(`(?m)^import .*"\./(.*)";$`)
 	there := map[string]bool{}
 	for _, name := range modules {
-		for _, of := range imported.FindAllStringSubmatch(pageFile(name), -1) {
+		for _, of := range imported.FindAllStringSubmatch(pageFile(t, name), -1) {
 			if !there[of[1]] {
 				t.Errorf("%s imports %s, which is not before it", name, of[1])
 			}

@@ -1,96 +1,23 @@
 // Drives the chat example as people would: the real server, real browsers, no fixed waits.
 //
-//   CHROMIUM     the browser, /usr/bin/chromium by default
 //   CHAT_BINARY  a server to use instead of building the example
-//   SCREENSHOTS  where to put the pictures, a new folder by default
+//   and what harness.mjs says
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { Server, build, freePort, launch, picturesOf, poll } from "./harness.mjs";
 
 const work = mkdtempSync(join(tmpdir(), "kanava-chat-"));
-const pictures = process.env.SCREENSHOTS ?? mkdtempSync(join(tmpdir(), "kanava-chat-pictures-"));
+const pictures = picturesOf("chat");
 let browser;
 let server;
 
-// ---- The server ----
-
-class Server {
-  #binary; #port; #process;
-
-  constructor(binary, port) {
-    this.#binary = binary;
-    this.#port = port;
-  }
-
-  get url() { return `http://127.0.0.1:${this.#port}/`; }
-
-  /** Starts the server; people are signed in for `session`. */
-  async start(session = "1h") {
-    const child = spawn(this.#binary, ["-addr", `127.0.0.1:${this.#port}`, "-session", session], {
-      env: { ...process.env, KANAVA_CHAT_SECRET: "the secret of the browser tests, 32 bytes and more" },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    let log = "";
-    child.stderr.on("data", (data) => { log += data; });
-    this.#process = child;
-    await poll(async () => {
-      assert.equal(child.exitCode, null, `the server ended: ${log}`);
-      return fetch(this.url).then((response) => response.ok, () => false);
-    });
-  }
-
-  get running() { return this.#process?.exitCode === null && this.#process.signalCode === null; }
-
-  /** Sends a signal; all but STOP wait for the end of the process. */
-  async signal(name) {
-    if (!this.running) return;
-    const child = this.#process;
-    const exit = once(child, "exit");
-    child.kill(name);
-    if (name !== "SIGSTOP") await exit;
-  }
-}
-
-/** Asks until the answer is yes. */
-async function poll(condition, limit = 20_000) {
-  const end = Date.now() + limit;
-  while (!(await condition())) {
-    assert.ok(Date.now() < end, "the condition did not come true");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-async function freePort() {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, "close");
-  return port;
-}
-
-function build() {
-  const binary = join(work, "chat");
-  execFileSync("go", ["build", "-o", binary, "."], { cwd: fileURLToPath(new URL("..", import.meta.url)), stdio: "inherit" });
-  return binary;
-}
-
 before(async () => {
-  mkdirSync(pictures, { recursive: true });
-  server = new Server(process.env.CHAT_BINARY || build(), await freePort());
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-quic",
-      "--no-first-run", "--disable-component-update", "--disable-sync"],
-  });
+  server = new Server(process.env.CHAT_BINARY || build("chat", work), await freePort());
+  browser = await launch();
 });
 
 beforeEach(async () => {
@@ -472,7 +399,7 @@ function overhear(person) {
 
 test("nobody notices that tokens expire while the page is open", async (t) => {
   await server.signal("SIGTERM");
-  await server.start("20s");
+  await server.start("-session", "20s");
   t.after(() => server.signal("SIGTERM"));
   const room = newRoom();
   const alice = await Person.open(t, room);

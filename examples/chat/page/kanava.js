@@ -110,8 +110,10 @@ function follow(link) {
       return;
     }
     drain();
-    if (tip && tip.e === pos.e && tip.o <= pos.o)
+    if (tip && tip.e === pos.e && tip.o <= pos.o) {
       tip = undefined;
+      vain = 0; // nothing is missing: the next gap is another one
+    }
     if (busy || !(tip || again))
       return;
     if (kind !== 'recoverable' || vain > 4) {

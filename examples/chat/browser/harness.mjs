@@ -1,0 +1,91 @@
+// What the browser tests of the examples share: the real server, real browsers, no fixed waits.
+//
+//   CHROMIUM     the browser, /usr/bin/chromium by default
+//   SCREENSHOTS  where to put the pictures, a new folder by default
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+export class Server {
+  #binary; #port; #process;
+
+  constructor(binary, port) {
+    this.#binary = binary;
+    this.#port = port;
+  }
+
+  get url() { return `http://127.0.0.1:${this.#port}/`; }
+
+  /** Starts the server with more arguments. */
+  async start(...args) {
+    const child = spawn(this.#binary, ["-addr", `127.0.0.1:${this.#port}`, ...args], {
+      env: { ...process.env, KANAVA_CHAT_SECRET: "the secret of the browser tests, 32 bytes and more" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let log = "";
+    child.stderr.on("data", (data) => { log += data; });
+    this.#process = child;
+    await poll(async () => {
+      assert.equal(child.exitCode, null, `the server ended: ${log}`);
+      return fetch(this.url).then((response) => response.ok, () => false);
+    });
+  }
+
+  get running() { return this.#process?.exitCode === null && this.#process.signalCode === null; }
+
+  /** Sends a signal; all but STOP wait for the end of the process. */
+  async signal(name) {
+    if (!this.running) return;
+    const child = this.#process;
+    const exit = once(child, "exit");
+    child.kill(name);
+    if (name !== "SIGSTOP") await exit;
+  }
+}
+
+/** Asks until the answer is yes. */
+export async function poll(condition, limit = 20_000) {
+  const end = Date.now() + limit;
+  while (!(await condition())) {
+    assert.ok(Date.now() < end, "the condition did not come true");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export async function freePort() {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const { port } = listener.address();
+  listener.close();
+  await once(listener, "close");
+  return port;
+}
+
+/** Builds an example into a folder. */
+export function build(example, into) {
+  const binary = join(into, example);
+  execFileSync("go", ["build", "-o", binary, "."], { cwd: fileURLToPath(new URL(`../../${example}`, import.meta.url)), stdio: "inherit" });
+  return binary;
+}
+
+/** Makes the folder for an example's pictures. */
+export function picturesOf(example) {
+  const folder = process.env.SCREENSHOTS ?? mkdtempSync(join(tmpdir(), `kanava-${example}-pictures-`));
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-quic",
+      "--no-first-run", "--disable-component-update", "--disable-sync"],
+  });
+}
