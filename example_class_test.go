@@ -16,6 +16,7 @@ func ExampleRecoverable() {
 	topics := []kanava.Declared{
 		kanava.NewTopic[string](hub, "audit", kanava.Ordered()),
 		kanava.NewTopic[string](hub, "room", kanava.Recoverable(1000, time.Hour)),
+		kanava.NewTopic[string](hub, "talk", kanava.Recoverable(1000, time.Hour), kanava.Private()),
 		kanava.NewTopic[int](hub, "load", kanava.Volatile()),
 		kanava.NewTopic[string](hub, "status", kanava.Latest()),
 		kanava.NewTopic[Price](hub, "price", kanava.LatestBy(func(p Price) string { return p.Symbol })),
@@ -27,6 +28,7 @@ func ExampleRecoverable() {
 	// Output:
 	// audit ordered
 	// room recoverable
+	// talk recoverable
 	// load volatile
 	// status latest
 	// price latest

@@ -43,6 +43,7 @@ var shownElsewhere = map[string]string{
 	"kanava.ListenOption": "ExampleTopic_History: what Since returns",
 	"kanava.LostError":    "ExampleTopic_History",
 	"kanava.Position":     "ExampleTopic_History",
+	"kanava.Private":      "ExampleRecoverable",
 	"kanava.Since":        "ExampleTopic_History",
 	"kanava.Listener":     "ExampleEventHub_Listen",
 	"kanava.NopObserver":  "ExampleObserver embeds it",

@@ -44,14 +44,3 @@ func ExampleTopic_History() {
 	// three
 	// context canceled
 }
-
-// Who comes into a private room reads what is said from then on, also after a
-// lost connection, and nothing from before.
-func ExamplePrivate() {
-	hub := kanava.NewEventHub(kanava.HubOptions{})
-	defer hub.Close()
-	rooms := kanava.NewTopic[string](hub, "room", kanava.Recoverable(100, time.Hour), kanava.Private())
-	fmt.Println(rooms.Publish(context.Background(), "general", "before"))
-	// Output:
-	// <nil>
-}
