@@ -38,8 +38,8 @@ func (c *conn) sendLatestLater(sub *subscription, after, to uint64, room int) {
 	}
 }
 
-// resumeSubscriptions tells subscriptions that need a session, after a time without one,
-// where their topics stand now: what was said in that time was not for them.
+// resumeSubscriptions tells the client, after a time without a session, where
+// those topics stand that need one: what was said in that time was not sent.
 func (c *conn) resumeSubscriptions() {
 	for _, sub := range c.listSubscriptions() {
 		if sub.free {

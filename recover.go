@@ -77,8 +77,8 @@ func (c *conn) beginRecovery(topic string) (*subscription, *Error) {
 	switch {
 	case sub == nil:
 		return nil, Errorf(CodeNotFound, "there is no subscription to this topic")
-	case !sub.free && c.liveSession() == nil:
-		return nil, Errorf(CodeUnauthenticated, "events of this topic need a session")
+	case !c.mayRead(sub):
+		return nil, errUnreadable
 	case sub.class == volatile:
 		return nil, Errorf(CodeFailedPrecondition, "the topic has no positions")
 	case sub.recovering:
@@ -90,6 +90,11 @@ func (c *conn) beginRecovery(topic string) (*subscription, *Error) {
 	c.recoveries++
 	return sub, nil
 }
+
+var errUnreadable = Errorf(CodeUnauthenticated, "events of this topic need a session")
+
+// mayRead reports whether events of a subscription may be sent now.
+func (c *conn) mayRead(sub *subscription) bool { return sub.free || c.liveSession() != nil }
 
 // subscriptionTo finds a subscription by the name of its topic; c.subMu is held.
 func (c *conn) subscriptionTo(topic string) *subscription {
@@ -116,6 +121,8 @@ func (c *conn) answerRecovery(q question) {
 		switch {
 		case q.sub.ended.isSet():
 			c.sendError(form.Route{ID: q.id}, Errorf(CodeNotFound, "the subscription has ended"))
+		case !c.mayRead(q.sub):
+			c.sendError(form.Route{ID: q.id}, errUnreadable)
 		case body == nil:
 			c.sendError(form.Route{ID: q.id}, errRecovering("too many clients recover"))
 		default:
@@ -142,7 +149,7 @@ func (c *conn) recoverPage(q question) []byte {
 		return form.AppendNoPage(nil, at)
 	}
 	key := pageKey{topic: ts, from: q.from.Offset, to: q.from.Offset + uint64(len(events)), top: at.Offset, limit: limit}
-	same := c.def.send == nil
+	same := c.def.send == nil && len(events) > 0
 	if w := viewerOf(events); w != nil && same {
 		key.view = w.of(c.sessionValue())
 		same = key.view != nil

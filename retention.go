@@ -66,6 +66,7 @@ func (h *EventHub) sweep() {
 // forgetEvents lets go of all that is kept.
 func (h *EventHub) forgetEvents() {
 	h.eachTopic((*topicState).clear)
+	h.pages.forget()
 }
 
 // makeRoom lets go of an eighth of what may be kept: of the oldest events of

@@ -158,7 +158,7 @@ func (c *conn) pass(ev *event, sub *subscription) {
 }
 
 func (c *conn) queueEvent(it outItem, ev *event, sub *subscription) {
-	if !sub.free && c.liveSession() == nil {
+	if !c.mayRead(sub) {
 		return
 	}
 	it.sub, it.class = sub, sub.class
