@@ -374,3 +374,69 @@ func TestP19_WhatDoesNotFitIsLost(t *testing.T) {
 		})
 	}
 }
+
+// What is recovered goes the way of live events: a View and outgoing middleware
+// say what the client sees, and its mark passes over the rest.
+func TestP19_RecoveredEventsAreSeenAsLiveOnes(t *testing.T) {
+	srv := kanava.NewServer(kanava.Options[account]{Logger: slog.New(slog.DiscardHandler)})
+	rows := kanava.NewTopic[number](srv.EventHub(), "row", kanava.Recoverable(100, time.Hour),
+		kanava.View(func(account) string { return "guest" }, func(e number, _ string) (number, bool) {
+			return number{e.N * 10}, e.N%2 == 1
+		}))
+	srv.Wire(kanava.Wiring[noOpen, account]{
+		Name: "rows", Route: "/rows", Public: true,
+		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *line) (kanava.None, error) {
+			return kanava.None{}, rows.Subscribe(ctx, ch, "a")
+		}),
+		Outgoing: []kanava.Outgoing{func(next kanava.Sender) kanava.Sender {
+			return func(ctx context.Context, p *kanava.Payload) error {
+				if v, ok := p.Value.(number); ok && v.N == 30 {
+					return nil
+				}
+				return next(ctx, p)
+			}
+		}},
+		Messages: kanava.By("action", kanava.OnDo("ping", func(context.Context, *line, kanava.None) error { return nil })),
+		Declares: []kanava.Declared{rows},
+	})
+	mark := ""
+	come := func(live func()) (seen []string) {
+		c, err := kanavatest.DialRequest(t, srv, &kanava.OpenRequest{URL: &url.URL{Path: "/rows"}, Marks: true, LastID: mark})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Leave()
+		for range 2 {
+			c.SendText(`{"action":"ping"}`)
+			for f, ok := c.NextFrame(); f.Mark != nil && ok; f, ok = c.NextFrame() {
+				if mark = f.Mark.ID; f.Data != nil {
+					seen = append(seen, string(f.Data))
+				}
+			}
+			live()
+			live = func() {}
+		}
+		return seen
+	}
+	publish := func(numbers ...int) {
+		for _, n := range numbers {
+			if err := rows.Publish(t.Context(), "a", number{n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := []string{`{"topic":"row:a","data":{"n":10}}`, `{"topic":"row:a","data":{"n":50}}`}
+	if live := come(func() { publish(1, 2, 3, 4, 5, 6) }); !slices.Equal(live, want) {
+		t.Errorf("live: %q", live)
+	}
+	publish(1, 2, 3, 4, 5, 6)
+	if recovered := come(func() {}); !slices.Equal(recovered, want) {
+		t.Errorf("recovered: %q", recovered)
+	}
+	if !strings.HasSuffix(mark, ".12") {
+		t.Errorf("the mark is %q", mark)
+	}
+	if err := srv.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
