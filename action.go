@@ -22,6 +22,8 @@ type channelDef struct {
 	onBinary  *action
 	onDisc    *action
 	send      Sender // outgoing middleware; nil if there is none
+
+	subscribable bool // its clients have the built-in actions for topics
 }
 
 // action is a function as it stands in one channel.
@@ -56,6 +58,7 @@ func (d *channelDecl) check(s *core) *channelDef {
 	def.onMessage = d.compile(s, d.message, form.Route{}, "OnMessage")
 	def.onBinary = d.compile(s, d.binary, form.Route{}, "OnBinary")
 	d.checkRouters(s, def)
+	d.addClientSubscriptions(s, def)
 	return def
 }
 

@@ -117,10 +117,7 @@ func (c *conn) permit(a *action) *Error {
 	}
 	s := c.liveSession()
 	if s == nil {
-		if c.current.Load() != nil {
-			return Errorf(CodeUnauthenticated, "the session has expired")
-		}
-		return Errorf(CodeUnauthenticated, "sign in first")
+		return c.sessionMissing()
 	}
 	return a.allows(s)
 }
@@ -133,6 +130,14 @@ func (a *action) allows(s *session) *Error {
 		}
 	}
 	return nil
+}
+
+// sessionMissing says why there is no live session.
+func (c *conn) sessionMissing() *Error {
+	if c.current.Load() != nil {
+		return Errorf(CodeUnauthenticated, "the session has expired")
+	}
+	return Errorf(CodeUnauthenticated, "sign in first")
 }
 
 // besideRoom refuses a call that others run beside if there are as many as may

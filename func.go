@@ -18,6 +18,7 @@ type fn struct {
 	kind    Kind
 	in, out reflect.Type // nil where there is none
 	stream  bool
+	keyless bool       // idempotency keys mean nothing to it: to repeat it is to run it again
 	newIn   func() any // pointer to a zero input; nil where there is none
 	// call runs the function. in is what newIn made; ch is the
 	// *Channel of the connection, nil for a plain function; s is set for streams.

@@ -58,6 +58,8 @@ type family struct {
 	may     func(ctx context.Context, session any, key string) error
 	view    viewer // nil without View
 
+	clients bool // ClientSubscribable
+
 	class   class
 	classBy string                      // the option that has set it
 	keyOf   func(v any) (string, error) // of LatestBy; nil without it
@@ -254,6 +256,7 @@ type subscription struct {
 	floor *floor         // of a Private topic; what it points to is guarded by state.mu
 
 	recovering bool // an answer to recover is under way; guarded by conn.subMu
+	byClient   bool // the client alone has made it; guarded by conn.subMu
 
 	class class
 	ended atomicFlag

@@ -168,10 +168,10 @@ var errUnknownOutcome = Errorf(CodeAborted, "the call with this key was cut shor
 // errOutcomeTooLarge is what they are told of one that is not worth its room.
 var errOutcomeTooLarge = Errorf(CodeAborted, "the call with this key has run, but its result is too large to be repeated")
 
-// hasKey reports whether the client has given the call a key.
+// hasKey reports whether the client has given the call a key, and that counts.
 func (x *call) hasKey() bool {
 	m := &x.m
-	return m.room != nil && !m.binary && x.c.form.Envelope() && m.room.found[memberKey].Found()
+	return m.room != nil && !m.binary && !x.a.keyless && x.c.form.Envelope() && m.room.found[memberKey].Found()
 }
 
 // once is invoke for the first call with a key, and returns what came of it for

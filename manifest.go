@@ -156,7 +156,10 @@ func describe(d *channelDef, schemas *typemodel.Schemas) manifest.Channel {
 			}
 			c.ClientFuncs = append(c.ClientFuncs, f)
 		case "topic":
-			c.Topics = append(c.Topics, manifest.Topic{Name: x.name, Class: x.class.String(), Event: of(x.model), Bytes: bytes})
+			c.Topics = append(c.Topics, manifest.Topic{
+				Name: x.name, Class: x.family.class.String(), Event: of(x.model), Bytes: bytes,
+				Subscribable: x.family.clients && d.subscribable,
+			})
 		case "push":
 			c.Pushes = append(c.Pushes, manifest.Push{Name: x.name, Value: of(x.model), Bytes: bytes})
 		case "presence":

@@ -10,18 +10,24 @@ import (
 
 // This file is a connection as a subscriber of topics.
 
-// subscribe implements sink. The session cannot change while it runs: what
-// MaySubscribe decides holds until the subscription stands.
+// subscribe implements sink.
 func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error {
+	return c.makeSubscription(ctx, at, f, key, false, add)
+}
+
+// makeSubscription subscribes the connection, for the server or as its client
+// asks. The session cannot change while it runs: what MaySubscribe decides
+// holds until the subscription stands.
+func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key string, byClient bool, add func(*subscription)) error {
 	if err := c.checkHook(ctx); err != nil {
 		return err
 	}
 	c.sessions.RLock()
 	defer c.sessions.RUnlock()
-	if known, err := c.hasSubscription(at); known || err != nil {
+	if known, err := c.hasSubscription(at, byClient); known || err != nil {
 		return err
 	}
-	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public}
+	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public, byClient: byClient}
 	var value any
 	if s := c.liveSession(); s != nil {
 		value, sub.owned, sub.user = s.value, true, s.id.UserID
@@ -37,7 +43,7 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	switch {
 	case c.gone:
 		return ErrClosed
-	case c.subs[at] != nil:
+	case c.keeps(at, byClient):
 		return nil
 	case len(c.subs) >= c.def.limits.Subscriptions:
 		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.def.limits.Subscriptions)
@@ -51,13 +57,23 @@ func (c *conn) subscribe(ctx context.Context, at hubTopic, f *family, key string
 	return nil
 }
 
-func (c *conn) hasSubscription(at hubTopic) (bool, error) {
+func (c *conn) hasSubscription(at hubTopic, byClient bool) (bool, error) {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
 	if c.gone {
 		return false, ErrClosed
 	}
-	return c.subs[at] != nil, nil
+	return c.keeps(at, byClient), nil
+}
+
+// keeps reports whether there is a subscription already. What the server
+// subscribes too is no longer the client's to end; c.subMu is held.
+func (c *conn) keeps(at hubTopic, byClient bool) bool {
+	sub := c.subs[at]
+	if sub != nil && !byClient {
+		sub.byClient = false
+	}
+	return sub != nil
 }
 
 // subscribed implements sink: it tells the client where the topic stands, and
@@ -96,18 +112,22 @@ func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, reasonUnsubscrib
 
 func (c *conn) endSubscription(at hubTopic, reason string) {
 	c.subMu.Lock()
-	defer c.subMu.Unlock() // until the frame is queued: that of a new subscription comes after it
-	sub := c.subs[at]
-	if sub == nil {
-		return
+	defer c.subMu.Unlock()
+	if sub := c.subs[at]; sub != nil {
+		c.end(sub, reason)
 	}
-	delete(c.subs, at)
+}
+
+// end ends a subscription and says so. c.subMu is held until that is queued:
+// the frame of a new subscription comes after it.
+func (c *conn) end(sub *subscription, reason string) {
+	delete(c.subs, sub.hubTopic)
 	sub.drop(reason != reasonSession)
 	switch {
 	case c.form.Envelope():
-		c.tell(form.AppendUnsub(nil, at.topic, reason))
+		c.tell(form.AppendUnsub(nil, sub.topic, reason))
 	case c.marks != nil && sub.class == recoverable:
-		c.queueMark(outItem{move: &move{topic: at.topic, gone: true}})
+		c.queueMark(outItem{move: &move{topic: sub.topic, gone: true}})
 	}
 }
 

@@ -90,5 +90,5 @@ func (t *Topic[T]) declared() declaration {
 	if t == nil || t.hub == nil {
 		return declaration{what: "topic", zero: true}
 	}
-	return declaration{what: "topic", name: t.family.name, hub: t.hub, session: t.family.session, model: t.model, class: t.family.class}
+	return declaration{what: "topic", name: t.family.name, hub: t.hub, session: t.family.session, model: t.model, family: t.family}
 }

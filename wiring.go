@@ -74,7 +74,7 @@ type declaration struct {
 	out     reflect.Type     // what clients are sent; nil for nothing
 	model   *typemodel.Model // of what clients are sent, or of a value
 	answer  *typemodel.Model // of what they answer; nil for nothing
-	class   class            // of a topic
+	family  *family          // of a topic
 	zero    bool             // not made by its constructor
 }
 

@@ -100,6 +100,12 @@ func (d *differ) channel(a, b Channel) {
 		if x.Class != y.Class {
 			d.breaking("is %s, not %s", y.Class, x.Class)
 		}
+		switch {
+		case x.Subscribable && !y.Subscribable:
+			d.breaking("is no longer for clients to subscribe to")
+		case !x.Subscribable && y.Subscribable:
+			d.fine("is for clients to subscribe to now")
+		}
 		d.value(x.Event, y.Event, false)
 	})
 	match(d, ": push ", a.Pushes, b.Pushes, func(x Push) string { return x.Name }, func(x, y Push) { d.value(x.Value, y.Value, false) })

@@ -84,12 +84,12 @@ func TestDiffOfChannels(t *testing.T) {
 		{"name":"gone","route":"/g"},
 		{"name":"c","route":"/c","opening":{"type":{"$ref":"#/$defs/O"},"params":[{"name":"r","query":"r"}]},"keys":["do"],
 		 "actions":[{"by":"do","name":"a"},{"by":"do","name":"s","out":true}],"message":{"in":true},
-		 "topics":[{"name":"t","class":"ordered","event":true}],"pushes":[{"name":"p","value":true}],"clientFuncs":[{"name":"f","in":true}],
+		 "topics":[{"name":"t","class":"ordered","event":true},{"name":"u","class":"ordered","event":true,"subscribable":true},{"name":"v","class":"ordered","event":true}],"pushes":[{"name":"p","value":true}],"clientFuncs":[{"name":"f","in":true}],
 		 "presences":[{"name":"r","member":{"type":"string"}},{"name":"h","member":true}],"values":[{"name":"v","type":{"type":"string"}}]}]}`)
 	newer := read(t, `{"kanava":1,"level":1,"$defs":{"O":{"type":"object","properties":{"r":{"type":"string"}},"required":["r"]}},"channels":[
 		{"name":"c","route":"/c","binary":true,"opening":{"type":{"$ref":"#/$defs/O"},"params":[{"name":"r","header":"R"}]},"keys":["do","more"],
 		 "actions":[{"by":"do","name":"s","out":true,"stream":true},{"by":"more","name":"n"}],
-		 "topics":[{"name":"t","class":"volatile","event":true}],"clientFuncs":[{"name":"f","in":true,"out":{"type":"string"}}],
+		 "topics":[{"name":"t","class":"volatile","event":true},{"name":"u","class":"ordered","event":true},{"name":"v","class":"ordered","event":true,"subscribable":true}],"clientFuncs":[{"name":"f","in":true,"out":{"type":"string"}}],
 		 "presences":[{"name":"n","member":true},{"name":"r","member":{"type":"integer"}}],"values":[{"name":"v","type":{"type":"integer"}}]},
 		{"name":"new","route":"/n"}]}`)
 	var got []string
@@ -105,6 +105,8 @@ func TestDiffOfChannels(t *testing.T) {
 		"BREAKING:   c: action do s is a stream in one and not in the other",
 		"compatible: c: action more n is new",
 		"BREAKING:   c: topic t is volatile, not ordered",
+		"BREAKING:   c: topic u is no longer for clients to subscribe to",
+		"compatible: c: topic v is for clients to subscribe to now",
 		"BREAKING:   c: push p is no longer there",
 		"BREAKING:   c: client function f: output is there now",
 		"BREAKING:   c: presence r is integer, not string",

@@ -89,6 +89,9 @@ func (h *hasher) channel(c Channel) any {
 	var declared []any
 	for _, t := range sortedBy(c.Topics, func(t Topic) string { return t.Name }) {
 		declared = append(declared, []any{"topic", t.Name, t.Class, t.Bytes, h.schema(t.Event)})
+		if t.Subscribable {
+			declared = append(declared, []any{"subscribable", t.Name})
+		}
 	}
 	for _, p := range sortedBy(c.Pushes, func(p Push) string { return p.Name }) {
 		declared = append(declared, []any{"push", p.Name, p.Bytes, h.schema(p.Value)})

@@ -110,6 +110,9 @@ type Topic struct {
 	Class string         `json:"class"` // "ordered", "volatile", "latest" or "recoverable"
 	Event jsontext.Value `json:"event"`
 	Bytes bool           `json:"bytes,omitzero"` // events are bytes, not JSON
+	// Subscribable says that clients may subscribe themselves, by the actions
+	// subscribe and unsubscribe.
+	Subscribable bool `json:"subscribable,omitzero"`
 }
 
 // Push is what the server sends at any time.

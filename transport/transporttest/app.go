@@ -78,6 +78,8 @@ type app struct {
 	rooms   *kanava.Topic[roomEvent]
 	clubs   *kanava.Topic[roomEvent]
 	halls   *kanava.Presence[attendant]
+	opens   *kanava.Topic[roomEvent]
+	guild   *kanava.Topic[roomEvent]
 	note    *kanava.Push[textValue]
 	confirm *kanava.ClientFunc[question, verdict]
 
@@ -98,14 +100,11 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 		Logger:       slog.New(slog.DiscardHandler),
 	})
 	a := &app{
-		hub:   srv.EventHub(),
-		rooms: kanava.NewTopic[roomEvent](srv.EventHub(), "room"),
-		clubs: kanava.NewTopic[roomEvent](srv.EventHub(), "club", kanava.MaySubscribe(func(_ context.Context, u User, _ string) error {
-			if u.Name == "bob" {
-				return kanava.Errorf(kanava.CodePermissionDenied, "not in this club")
-			}
-			return nil
-		})),
+		hub:     srv.EventHub(),
+		rooms:   kanava.NewTopic[roomEvent](srv.EventHub(), "room"),
+		clubs:   kanava.NewTopic[roomEvent](srv.EventHub(), "club", kanava.MaySubscribe(noBob)),
+		opens:   kanava.NewTopic[roomEvent](srv.EventHub(), "open", kanava.ClientSubscribable()),
+		guild:   kanava.NewTopic[roomEvent](srv.EventHub(), "guild", kanava.ClientSubscribable(), kanava.MaySubscribe(noBob)),
 		halls:   kanava.NewPresence[attendant](srv.EventHub(), "hall"),
 		note:    kanava.NewPush[textValue]("note"),
 		confirm: kanava.NewClientFunc[question, verdict]("confirm"),
@@ -115,7 +114,7 @@ func NewServer(tb testing.TB) *kanava.Server[User] {
 	kanava.NewTopic[jsontext.Value](a.hub, "cursor", kanava.Volatile())
 	kanava.NewTopic[jsontext.Value](a.hub, "price", kanava.LatestBy(keyOf))
 	kanava.NewTopic[jsontext.Value](a.hub, "log", kanava.Recoverable(5, time.Hour))
-	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched(), a.filtered(), a.limited(),
+	srv.Wire(a.main(), a.strict(), a.silent(), a.anything(), a.secure(), a.opening(), a.connecting(), a.watched(), a.filtered(), a.limited(), a.following(),
 		a.members("members", kanava.Protected()), a.members("admins", kanava.Allow("admin")))
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -134,6 +133,13 @@ func keyOf(event jsontext.Value) string {
 	}
 	_ = json.Unmarshal(event, &e) // "" where there is none
 	return e.Of
+}
+
+func noBob(_ context.Context, u User, _ string) error {
+	if u.Name == "bob" {
+		return kanava.Errorf(kanava.CodePermissionDenied, "not bob")
+	}
+	return nil
 }
 
 // gate returns the gate with this name.
@@ -253,6 +259,25 @@ func (a *app) secure() kanava.Wiring[kanava.None, User] {
 			}
 			return nil
 		},
+	}
+}
+
+// following is a channel whose clients subscribe themselves.
+func (a *app) following() kanava.Wiring[kanava.None, User] {
+	return kanava.Wiring[kanava.None, User]{
+		Name: "following", Route: "/following",
+		Messages: kanava.By("action",
+			kanava.OnDo("ping", ping[kanava.None], kanava.Public()),
+			kanava.On("authenticate", a.authenticate, kanava.Public()),
+			kanava.OnDo("logout", a.logout),
+			kanava.OnDo("publish", func(ctx context.Context, _ *channel, in topicValue) error {
+				return a.hub.Publish(ctx, in.Topic, in.Value)
+			}, kanava.Public()),
+			kanava.OnDo("enrol", func(ctx context.Context, ch *channel, in roomName) error {
+				return a.opens.Subscribe(ctx, ch, in.Room)
+			}, kanava.Public()),
+		),
+		Declares: []kanava.Declared{a.rooms, a.opens, a.guild},
 	}
 }
 
