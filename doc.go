@@ -67,4 +67,7 @@
 // its typed form. Publishing never waits for a subscriber: every connection
 // has a bounded queue, and one that is not read is closed with
 // [CloseSlowConsumer].
+//
+// A [Presence] knows who is there, and tells the subscribers of a topic;
+// [Conns] are who is connected; a [Value] is kept with a connection.
 package kanava

@@ -114,7 +114,7 @@ func (ps *presences) told(l lease, gone bool) {
 	g := p.enter(l.topic, true)
 	defer g.leave()
 	g.take(l, gone)
-	if g.timer == nil {
+	if g.timer == nil && len(g.watches) > 0 {
 		g.timer = time.AfterFunc(gatherTime, g.tell)
 	}
 }

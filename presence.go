@@ -65,8 +65,14 @@ func (p *Presence[M]) Join(ctx context.Context, c Conn, key string, m M) error {
 	return p.of.join(ctx, c.conn(), p.of.topic(key), data)
 }
 
-// Leave undoes Join. It is not an error if the connection is not there.
-func (p *Presence[M]) Leave(_ context.Context, c Conn, key string) error {
+// Leave undoes Join. It is not an error if the connection is not there, but in a
+// call that was begun under a former user it is CodeAborted.
+func (p *Presence[M]) Leave(ctx context.Context, c Conn, key string) error {
+	release, err := c.conn().steady(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	c.conn().leavePresence(presenceSpot{p.of, p.of.topic(key)})
 	return nil
 }

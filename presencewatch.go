@@ -119,14 +119,11 @@ func (w *presenceWatch) tell(batch []Frame) []Frame {
 	w.mu.Lock()
 	asks, anew := w.asks, w.anew
 	w.queued, w.anew, w.asks = false, false, nil
-	w.mu.Unlock()
 	if len(asks) > 1 { // one at a time: each can be large
-		w.mu.Lock()
-		w.asks = append(asks[1:], w.asks...)
+		asks, w.asks = asks[:1], asks[1:]
 		w.enqueue()
-		w.mu.Unlock()
-		asks = asks[:1]
 	}
+	w.mu.Unlock()
 	var refusal *Error
 	switch {
 	case w.sub.ended.isSet():

@@ -173,18 +173,23 @@ func TestS5_ValuesBelongToTheUser(t *testing.T) {
 }
 
 // P16 A call that was begun under the former user neither sees nor sets what is
-// the next user's.
+// the next user's, and does not say where that one is.
 func TestP16_ValuesInACallOfTheFormerUser(t *testing.T) {
 	v := kanava.NewValue[string]("v")
-	got := make(chan error, 2)
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	defer hub.Close()
+	here := kanava.NewPresence[int](hub, "room")
+	got := make(chan error, 4)
 	started := make(chan struct{})
-	srv := serve(t, kanava.Options[account]{AllowUserChange: true}, wiring{Messages: by(login(),
+	srv := serve(t, kanava.Options[account]{EventHub: hub, AllowUserChange: true}, wiring{Messages: by(login(),
 		kanava.OnDo("wait", func(ctx context.Context, ch *line, _ kanava.None) error {
 			close(started)
 			<-ctx.Done()
 			_, _, err := v.Get(ctx, ch)
 			got <- err
 			got <- v.Set(context.WithoutCancel(ctx), ch, "ann's")
+			got <- here.Join(context.WithoutCancel(ctx), ch, "x", 1)
+			got <- here.Leave(ctx, ch, "x")
 			return nil
 		}, kanava.Concurrent()))})
 	c := kanavatest.Dial(t, srv, "/test")
@@ -192,7 +197,7 @@ func TestP16_ValuesInACallOfTheFormerUser(t *testing.T) {
 	c.SendText(`{"action":"wait"}`)
 	receive(t, started)
 	c.SendText(`{"action":"login","id":"bob"}`)
-	for range 2 {
+	for range 4 {
 		if err := receive(t, got); !isCode(err, kanava.CodeAborted) {
 			t.Errorf("error %v", err)
 		}
