@@ -164,6 +164,17 @@ func (m *marks) write(has func(topic string) bool) string {
 	return b.String()
 }
 
+// isConnID reports whether a claim of a client could be the id of a connection:
+// it goes into other marks as it is.
+func isConnID(id string) bool {
+	for _, r := range id {
+		if (r < 'A' || r > 'Z') && (r < '2' || r > '7') { // the letters of rand.Text
+			return false
+		}
+	}
+	return id != "" && len(id) <= 32
+}
+
 // parseMark reads a mark, which is a claim of the client. What is no mark says
 // nothing.
 func parseMark(s string) (was []string, at map[string]form.Position) {
@@ -174,7 +185,7 @@ func parseMark(s string) (was []string, at map[string]form.Position) {
 	at = make(map[string]form.Position)
 	ids, topics, _ := strings.Cut(s, "&")
 	for id := range strings.SplitSeq(ids, ".") {
-		if id == "" || len(was) > markWas {
+		if !isConnID(id) || len(was) > markWas {
 			return nil, none
 		}
 		was = append(was, id)

@@ -14,7 +14,7 @@ import (
 func FuzzMark(f *testing.F) {
 	for _, seed := range []string{
 		"", "C", "C&a=e.1", "C.D&room%3Aa=abc.12&b=x.0", "C&a=e.1&a=e.2", "C&a=.1", "C&=e.1", "C&a=e.9007199254740992", "C&a=e.-1",
-		"C&a=e", "&a=e.1", ".&a=e.1", "C.D.E.F&a=e.1", "C&%00=e.1", "C&%ff=e.1", "C&a=12345678901234567.1", "C&a=e.1&",
+		"C&a=e", "&a=e.1", ".&a=e.1", "C.D.E.F&a=e.1", "C&%00=e.1", "C&%ff=e.1", "C&a=12345678901234567.1", "C&a=e.1&", " &0=0.0", "C\r\n&a=e.1",
 		"C&" + strings.Repeat("a", 257) + "=e.1", strings.Repeat("C", 1025),
 	} {
 		f.Add(seed)
