@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/kanava-go/kanava"
 )
@@ -70,6 +71,114 @@ func testSlowConsumer(t *testing.T, tr Transport) {
 		t.Fatal(err)
 	}
 	fast.expect(`{"topic":"news","data":"still here"}`)
+}
+
+// slowOf tests a topic of a class whose events may be dropped.
+func slowOf(class func() kanava.TopicOption) func(*testing.T, Transport) {
+	return func(t *testing.T, tr Transport) {
+		l := newSlowLab(t, tr, class())
+		l.flood()
+		// What the network had taken is still there; then comes what is newest.
+		if got, last := l.read(l.events); got == l.events || last != l.events-1 {
+			t.Errorf("%d of %d events came, %d the last", got, l.events, last)
+		}
+		l.goesOn()
+	}
+}
+
+// testSlowRecoverable is about kanava.v1, whose clients ask for what was
+// dropped: in the plain form the connection is closed.
+func testSlowRecoverable(t *testing.T, tr Transport) {
+	l := newSlowLab(t, tr, kanava.Recoverable(10, time.Hour))
+	l.flood()
+	if !tr.enveloped {
+		for {
+			if f := l.slow.next(); f.Kind == KindClosed {
+				if f.Code != int(kanava.CloseSlowConsumer) && !tr.NoClientCodes {
+					t.Errorf("got %v", f)
+				}
+				return
+			}
+		}
+	}
+	l.slow.send(probe) // answered behind the last event that was not dropped
+	if got, _ := l.read(-1); got == l.events {
+		t.Errorf("all %d events came", got)
+	}
+	l.goesOn()
+}
+
+// slowLab has a client that does not read, and one that does.
+type slowLab struct {
+	t          *testing.T
+	topic      *kanava.Topic[padded]
+	slow, fast *peer
+	events     int
+}
+
+func newSlowLab(t *testing.T, tr Transport, class kanava.TopicOption) *slowLab {
+	t.Helper()
+	opts := quiet()
+	hub := kanava.NewEventHub(kanava.HubOptions{})
+	t.Cleanup(hub.Close)
+	opts.EventHub = hub
+	l := &slowLab{t: t, topic: kanava.NewTopic[padded](hub, "news", class), events: 300} // 15 MB
+	_, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
+		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *lab) (string, error) {
+			return "welcome", l.topic.Subscribe(ctx, ch, "x")
+		}),
+		Messages: kanava.By("action", kanava.OnDo("ping", func(context.Context, *lab, none) error { return nil })),
+	})
+	l.slow, l.fast = dial(t, d, "/lab"), dial(t, d, "/lab")
+	l.slow.expect(`"welcome"`)
+	l.fast.expect(`"welcome"`)
+	return l
+}
+
+func (l *slowLab) publish(n int) {
+	l.t.Helper()
+	if err := l.topic.Publish(l.t.Context(), "x", padded{n, big}); err != nil {
+		l.t.Fatal(err)
+	}
+	l.fast.expect(newsOf(n)) // while slow takes nothing
+}
+
+func newsOf(n int) string {
+	return fmt.Sprintf(`{"topic":"news:x","data":{"n":%d,"pad":"%s"}}`, n, big)
+}
+
+func (l *slowLab) flood() {
+	l.t.Helper()
+	for n := range l.events {
+		l.publish(n)
+	}
+}
+
+// read reads events at the slow client, which have to come in order, until the
+// last one, or the answer to a probe.
+func (l *slowLab) read(events int) (got, last int) {
+	l.t.Helper()
+	for last = -1; last != events-1; got++ {
+		text := string(l.slow.next().Data)
+		if text == probeAnswer && events < 0 {
+			return got, last
+		}
+		var n int
+		if _, err := fmt.Sscanf(text, `{"topic":"news:x","data":{"n":%d,`, &n); err != nil || n <= last {
+			l.t.Fatalf("after %d: got %.100s", last, text)
+		}
+		last = n
+	}
+	return got, last
+}
+
+// goesOn demands that the slow client gets what is published from now on.
+func (l *slowLab) goesOn() {
+	l.t.Helper()
+	for n := range 3 {
+		l.publish(l.events + n)
+		l.slow.expect(newsOf(l.events + n))
+	}
 }
 
 // flood is a stream that sends without end, and counts.
