@@ -24,7 +24,7 @@ var chatSpec = client.Spec{
 	Params: []client.Param{
 		{Name: "room", Path: "", Query: "room", Header: ""},
 	},
-	Contract: "1.5bcdd18c",
+	Contract: "1.ad23a566",
 	JSON:     unions,
 }
 
@@ -62,6 +62,16 @@ func (c *Chat) SendMessage(ctx context.Context, in Text, options ...client.CallO
 // Process: Run a job and follow its steps
 func (c *Chat) Process(ctx context.Context, in Job) iter.Seq2[StatusUpdate, error] {
 	return client.Stream[StatusUpdate](ctx, c.Conn, "", "process", in)
+}
+
+// History: What was said last in the room
+func (c *Chat) History(ctx context.Context, in Page, options ...client.CallOption) (History, error) {
+	return client.Call[History](ctx, c.Conn, "", "history", in, options...)
+}
+
+// Who is in the room
+func (c *Chat) Who(ctx context.Context, options ...client.CallOption) (Who, error) {
+	return client.Call[Who](ctx, c.Conn, "", "who", nil, options...)
 }
 
 // Whoami: Who is signed in
@@ -118,6 +128,13 @@ type Credentials struct {
 	Token string `json:"token"`
 }
 
+type History struct {
+	// The oldest first
+	Events []RoomEvent `json:"events"`
+	// Whether the server keeps older ones, too
+	Older bool `json:"older"`
+}
+
 type Job struct {
 	JobID string `json:"jobId"`
 }
@@ -131,6 +148,16 @@ type JobResult struct {
 type Me struct {
 	UserID string `json:"userId"`
 	Role   string `json:"role"`
+}
+
+type Page struct {
+	// How many of the newest messages
+	Limit int64 `json:"limit,omitzero"`
+}
+
+// Person is what is told of somebody who has signed in and is in a room.
+type Person struct {
+	Role string `json:"role"`
 }
 
 // Processing says what the job is doing.
@@ -183,6 +210,13 @@ type Text struct {
 
 type Welcome struct {
 	Welcome string `json:"welcome"`
+}
+
+type Who struct {
+	// At most 100, in order
+	Names []string `json:"names"`
+	// How many people there are; guests do not count
+	Count int64 `json:"count"`
 }
 
 func decodeStatusUpdate(dec *jsontext.Decoder, v *StatusUpdate) error {

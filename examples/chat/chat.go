@@ -54,6 +54,17 @@ type (
 	Job struct {
 		JobID string `json:"jobId" minLength:"1" maxLength:"64"`
 	}
+	Page struct {
+		Limit int `json:"limit" doc:"How many of the newest messages" minimum:"1" maximum:"200" default:"50"`
+	}
+	History struct {
+		Events []RoomEvent `json:"events" doc:"The oldest first"`
+		Older  bool        `json:"older" doc:"Whether the server keeps older ones, too"`
+	}
+	Who struct {
+		Names []string `json:"names" doc:"At most 100, in order"`
+		Count int      `json:"count" doc:"How many people there are; guests do not count"`
+	}
 	Me struct {
 		UserID string `json:"userId"`
 		Role   string `json:"role"`
@@ -94,9 +105,21 @@ func (Complete) status()   {}
 
 var _ = kanava.OneOf("type", map[string]StatusUpdate{"processing": Processing{}, "complete": Complete{}})
 
+// Person is what is told of somebody who has signed in and is in a room.
+type Person struct {
+	Role string `json:"role"`
+}
+
+// A room keeps its last messages: for who comes in, and for who was away.
+const (
+	kept    = 200
+	keptFor = time.Hour
+)
+
 // App holds what the functions need.
 type App struct {
 	rooms  *kanava.Topic[RoomEvent]
+	people *kanava.Presence[Person]
 	tokens *Tokens
 	step   time.Duration // how long one step of a job takes
 	boot   string        // random: tells the events of this process from those of others
@@ -106,7 +129,8 @@ type App struct {
 // NewApp makes the chat on a hub.
 func NewApp(hub *kanava.EventHub, tokens *Tokens) *App {
 	return &App{
-		rooms:  kanava.NewTopic[RoomEvent](hub, "room", kanava.MaySubscribe(anyone)),
+		rooms:  kanava.NewTopic[RoomEvent](hub, "room", kanava.Recoverable(kept, keptFor), kanava.MaySubscribe(anyone)),
+		people: kanava.NewPresence[Person](hub, "room"),
 		tokens: tokens,
 		step:   700 * time.Millisecond,
 		boot:   rand.Text()[:8],
@@ -142,7 +166,34 @@ func (a *App) Authenticate(ctx context.Context, ch *Room, in Credentials) (Authe
 	if err != nil {
 		return Authenticated{}, kanava.Errorf(kanava.CodeUnauthenticated, "the token is not valid").Because(err)
 	}
-	return Authenticated{true}, ch.SetSession(ctx, user)
+	if err := ch.SetSession(ctx, user); err != nil {
+		return Authenticated{}, err
+	}
+	return Authenticated{true}, a.people.Join(ctx, ch, ch.Opening().Room, Person{user.Role})
+}
+
+// History tells what was said last in the room.
+func (a *App) History(ctx context.Context, ch *Room, in Page) (History, error) {
+	page, err := a.rooms.History(ctx, ch.Opening().Room, kanava.Position{}, kept)
+	if err != nil {
+		return History{}, err
+	}
+	from := max(0, len(page.Events)-in.Limit)
+	return History{append([]RoomEvent{}, page.Events[from:]...), from > 0}, nil
+}
+
+// Who tells who is in the room.
+func (a *App) Who(ctx context.Context, ch *Room, _ kanava.None) (Who, error) {
+	who := Who{Names: []string{}}
+	for m, err := range a.people.Members(ctx, ch.Opening().Room) {
+		if err != nil {
+			return Who{}, err
+		}
+		if who.Count++; who.Count <= 100 {
+			who.Names = append(who.Names, m.ID)
+		}
+	}
+	return who, nil
 }
 
 // SendMessage tells the others in the room.
@@ -185,7 +236,12 @@ func (a *App) Whoami(_ context.Context, ch *Room, _ kanava.None) (Me, error) {
 }
 
 // Logout signs the client out.
-func (a *App) Logout(ctx context.Context, ch *Room, _ kanava.None) error { return ch.ClearSession(ctx) }
+func (a *App) Logout(ctx context.Context, ch *Room, _ kanava.None) error {
+	if err := a.people.Leave(ctx, ch, ch.Opening().Room); err != nil {
+		return err
+	}
+	return ch.ClearSession(ctx)
+}
 
 // Channel wires the functions.
 func (a *App) Channel() kanava.Wiring[RoomParams, User] {
@@ -198,10 +254,12 @@ func (a *App) Channel() kanava.Wiring[RoomParams, User] {
 			kanava.On("authenticate", a.Authenticate, kanava.Public(), kanava.Doc("Sign in", "auth")),
 			kanava.On("sendMessage", a.SendMessage, kanava.Doc("Send a message to the room", "chat")),
 			kanava.OnStream("process", a.Process, kanava.Doc("Run a job and follow its steps", "jobs")),
+			kanava.On("history", a.History, kanava.Public(), kanava.Doc("What was said last in the room", "chat")),
+			kanava.On("who", a.Who, kanava.Public(), kanava.Doc("Who is in the room", "chat")),
 			kanava.On("whoami", a.Whoami, kanava.Public(), kanava.Doc("Who is signed in", "auth")),
 			kanava.OnDo("logout", a.Logout, kanava.Doc("Sign out", "auth")),
 		).Plain("broadcast", kanava.PlainDo(a.Broadcast, kanava.Allow("admin"), kanava.Doc("Announce to a room", "chat"))),
-		Declares: []kanava.Declared{a.rooms},
+		Declares: []kanava.Declared{a.rooms, a.people},
 		Tags:     []string{"realtime"},
 	}
 }

@@ -180,6 +180,51 @@ func TestEventIDs(t *testing.T) {
 	}
 }
 
+func TestHistoryAndWho(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, token := start(t)
+		alice, guest := join(t, srv, "general"), join(t, srv, "general")
+		signIn(t, alice, token("alice", "member"))
+		alice.SendText(`{"action":"who"}`)
+		alice.Expect(`{"names":["alice"],"count":1,"action":"who"}`)
+		alice.SendText(`{"action":"history"}`)
+		alice.Expect(`{"events":[],"older":false,"action":"history"}`)
+		for _, text := range []string{"one", "two", "three"} {
+			alice.SendText(`{"action":"sendMessage","message":"` + text + `"}`)
+			alice.Next()
+		}
+		guest.Leave()
+		type history struct {
+			Events []RoomEvent `json:"events"`
+			Older  bool        `json:"older"`
+		}
+		bob := join(t, srv, "general")
+		bob.SendText(`{"action":"history","limit":2}`)
+		if h := kanavatest.Into[history](bob); len(h.Events) != 2 || h.Events[0].Message != "two" || h.Events[1].Message != "three" || h.Events[1].UserID != "alice" || !h.Older {
+			t.Errorf("history: %+v", h)
+		}
+		bob.SendText(`{"action":"history","limit":201}`)
+		expectCode(t, bob, "history", kanava.CodeInvalidArgument)
+		elsewhere := join(t, srv, "other")
+		elsewhere.SendText(`{"action":"history"}`)
+		elsewhere.Expect(`{"events":[],"older":false,"action":"history"}`)
+		elsewhere.SendText(`{"action":"who"}`)
+		elsewhere.Expect(`{"names":[],"count":0,"action":"who"}`)
+
+		alice.SendText(`{"action":"logout"}`)
+		alice.Expect(`{"action":"logout"}`)
+		time.Sleep(time.Second)
+		bob.SendText(`{"action":"who"}`) // who has gone for a moment is still there
+		bob.Expect(`{"names":["alice"],"count":1,"action":"who"}`)
+		time.Sleep(6 * time.Second)
+		bob.SendText(`{"action":"who"}`)
+		bob.Expect(`{"names":[],"count":0,"action":"who"}`)
+		time.Sleep(time.Hour)
+		bob.SendText(`{"action":"history"}`)
+		bob.Expect(`{"events":[],"older":false,"action":"history"}`)
+	})
+}
+
 func TestJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, token := start(t)

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { Server, build, freePort, launch, picturesOf, poll } from "./harness.mjs";
+import { Network, Server, build, freePort, launch, picturesOf, poll } from "./harness.mjs";
 
 const work = mkdtempSync(join(tmpdir(), "kanava-chat-"));
 const pictures = picturesOf("chat");
@@ -36,7 +36,7 @@ class Person {
   constructor(page) { this.page = page; }
 
   /** Opens a room in a browser of its own; whatever the page complains of fails the test. */
-  static async open(t, room, { refusals = false, ...options } = {}) {
+  static async open(t, room, { refusals = false, at = server.url, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
     context.setDefaultTimeout(20_000);
     await context.addInitScript(() => {
@@ -47,7 +47,7 @@ class Person {
     page.on("pageerror", (error) => complaints.push(error.stack));
     page.on("dialog", (dialog) => { complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on("request", (request) => {
-      if (new URL(request.url()).origin !== new URL(server.url).origin && !request.url().startsWith("data:")) complaints.push(`request: ${request.url()}`);
+      if (new URL(request.url()).origin !== new URL(at).origin && !request.url().startsWith("data:")) complaints.push(`request: ${request.url()}`);
     });
     page.on("console", (message) => {
       if (message.type() !== "error" && message.type() !== "warning") return;
@@ -60,7 +60,7 @@ class Person {
       assert.deepEqual(complaints, []);
     });
     const person = new Person(page);
-    await page.goto(`${server.url}#${encodeURIComponent(room)}`);
+    await page.goto(`${at}#${encodeURIComponent(room)}`);
     await person.state("online");
     return person;
   }
@@ -165,6 +165,59 @@ test("a message reaches the other browser once, as text, with its author", async
   assert.match(await alice.shows("#counters"), /received\s+1\s.*reported\s+0\s.*doubled\s+0\s/s);
 });
 
+test("who comes in sees what was said, once, and who is there", async (t) => {
+  const room = newRoom();
+  const alice = await Person.open(t, room);
+  await alice.signIn("alice");
+  for (const text of ["said first", "said second"]) await alice.said(text);
+
+  const bob = await Person.open(t, room);
+  await bob.sees("said second");
+  await alice.said("said third");
+  await bob.sees("said third");
+  for (const text of ["said first", "said second", "said third"]) assert.equal(await bob.count(text), 1, text);
+  assert.deepEqual(await bob.counters(), { received: 1, lost: 0, doubled: 0 }); // the others were said before
+  assert.deepEqual((await bob.page.locator(".text").allTextContents()).slice(-3), ["said first", "said second", "said third"]);
+
+  await bob.signIn("bob");
+  for (const [person, names] of [[alice, ["alice (you)", "bob"]], [bob, ["alice", "bob (you)"]]]) {
+    await person.page.locator("#people-count", { hasText: "2" }).waitFor();
+    assert.deepEqual(await person.page.locator("#people-names li").allTextContents(), names);
+  }
+  // Another room and back: what was said meanwhile is there, and nothing twice.
+  await bob.page.getByLabel("Join or create a room").fill(newRoom());
+  await bob.page.keyboard.press("Enter");
+  await bob.state("online");
+  await alice.said("said fourth");
+  await bob.page.goBack();
+  await bob.sees("said fourth");
+  for (const text of ["said first", "said third", "said fourth"]) assert.equal(await bob.count(text), 1, text);
+});
+
+test("what was said while the network was cut arrives after it, once", async (t) => {
+  const network = new Network(server.url);
+  await network.open();
+  t.after(() => network.close());
+  const room = newRoom();
+  const alice = await Person.open(t, room);
+  const bob = await Person.open(t, room, { at: network.url, refusals: true });
+  await alice.signIn("alice");
+  await alice.said("before the cut");
+  await bob.sees("before the cut");
+
+  network.cut();
+  await bob.state("waiting");
+  const said = ["one", "two", "three"].map((n) => `${n} during the cut`);
+  for (const text of said) await alice.said(text);
+  network.mend();
+  await bob.state("online");
+  for (const text of said) await bob.sees(text);
+  await alice.said("after the cut");
+  await bob.sees("after the cut");
+  for (const text of ["before the cut", ...said, "after the cut"]) assert.equal(await bob.count(text), 1, text);
+  assert.deepEqual(await bob.counters(), { received: 5, lost: 0, doubled: 0 });
+});
+
 test("Shift and Enter start a new line", async (t) => {
   const alice = await Person.open(t, newRoom());
   await alice.signIn("alice");
@@ -216,7 +269,7 @@ test("rooms are apart, have addresses, and keep their text", async (t) => {
 
   await alice.page.getByRole("link", { name: here }).click();
   await alice.sees("only here");
-  await alice.sees("What was said meanwhile is not shown", ".note");
+  await alice.sees("You were away for", ".note");
   assert.equal(await alice.page.getByLabel("Message", { exact: true }).inputValue(), "for later");
 
   await alice.page.getByLabel("Join or create a room").fill("x".repeat(65));
@@ -468,8 +521,9 @@ test("the page finds doubled messages without the client's help", async (t) => {
   await alice.state("online");
   await bob.signIn("bob");
   await bob.said("once");
-  await alice.page.locator(".message").nth(1).waitFor();
+  await poll(async () => (await alice.counters()).doubled === 1);
   assert.deepEqual(await alice.counters(), { received: 2, lost: 0, doubled: 1 });
+  assert.equal(await alice.count("once"), 1); // what came twice is counted, and shown once
 });
 
 test("a hidden tab that stood still for longer than a connection lasts misses nothing without saying so", async (t) => {

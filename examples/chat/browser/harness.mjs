@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -88,4 +88,41 @@ export function launch() {
     args: ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-quic",
       "--no-first-run", "--disable-component-update", "--disable-sync"],
   });
+}
+
+/** A network between a browser and a server, which can be cut. */
+export class Network {
+  #sockets = new Set(); #server; #cut = false;
+
+  constructor(target) {
+    this.#server = createServer((near) => {
+      if (this.#cut) return near.destroy();
+      const far = connect(Number(new URL(target).port), "127.0.0.1");
+      for (const [from, to] of [[near, far], [far, near]]) {
+        this.#sockets.add(from);
+        from.on("error", () => {});
+        from.on("close", () => { this.#sockets.delete(from); to.destroy(); });
+        from.pipe(to);
+      }
+    });
+  }
+
+  async open() {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+  }
+
+  get url() { return `http://127.0.0.1:${this.#server.address().port}/`; }
+
+  cut() {
+    this.#cut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mend() { this.#cut = false; }
+
+  close() {
+    this.cut();
+    this.#server.close();
+  }
 }

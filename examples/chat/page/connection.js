@@ -16,7 +16,7 @@ let reached = false; // the server answered
 /** Says whether a call is made now, rather than when the connection is back. */
 export function online() { return chat?.state.name === "open"; }
 
-/** Connects to the room in sight, instead of the room before. `received` is given its messages. */
+/** Connects to the room in sight, instead of the room before. `received` is given its messages, and first those that were said before. */
 export function listen(received) {
   const [before, here] = [chat, room];
   const mine = connectChat(undefined, { room: here.name }, { authenticate });
@@ -24,8 +24,17 @@ export function listen(received) {
   before?.close();
   session.confirmed = false;
   ended = null;
-  mine.on.opened(({ welcome }) => here.welcome(welcome));
-  mine.on.room(here.name, (event) => received(here, event));
+  let meanwhile = []; // what is said until the history is here; then null
+  mine.on.opened(async ({ welcome }) => {
+    here.welcome(welcome);
+    if (!meanwhile) return; // what was missed since, the client recovers
+    const { events } = await mine.history().catch(() => ({}));
+    if (!events || !meanwhile) return; // asked again when the connection is back
+    for (const event of events) received(here, event, { before: true });
+    for (const event of meanwhile) received(here, event);
+    meanwhile = null;
+  });
+  mine.on.room(here.name, (event) => (meanwhile ? meanwhile.push(event) : received(here, event)));
   mine.on.lost((range) => lost(here, range));
   mine.on.state((state) => mine === chat && changed(state, received));
   mine.on.error(({ code, message }) => {

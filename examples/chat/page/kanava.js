@@ -7,7 +7,7 @@
  * page's own), and again whenever the connection is lost. It returns at once: calls wait until the channel is open.
  */
 export function connectChat(url, opening, options = {}) {
-  const spec = { path: '/chat', query: ['room'], contract: '1.5bcdd18c' };
+  const spec = { path: '/chat', query: ['room'], contract: '1.ad23a566' };
   return channel(spec, url, opening, options, chatChannel);
 }
 
@@ -18,6 +18,10 @@ const chatChannel = (c) => ({
   sendMessage: (input, options) => c.call('', 'sendMessage', input, options),
   /** Run a job and follow its steps */
   process: (input, options) => c.stream('', 'process', input, options),
+  /** What was said last in the room */
+  history: (input, options) => c.call('', 'history', input, options),
+  /** Who is in the room */
+  who: (options) => c.call('', 'who', undefined, options),
   /** Who is signed in */
   whoami: (options) => c.call('', 'whoami', undefined, options),
   /** Sign out */

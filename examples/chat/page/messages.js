@@ -11,14 +11,16 @@ import { chat, online } from "./connection.js";
 const longest = 2000; // in characters
 const patience = 60_000; // ms that a message may wait for a connection and its answer
 
-/** Shows an event of a room. */
-export function received(here, { id, message: text, userId, timestamp }) {
-  countEvent(id);
+/** Shows an event of a room, once; one from before we came is not counted as received. */
+export function received(here, event, { before = false } = {}) {
+  const { id, message: text, userId, timestamp } = event;
+  if (!before) countEvent(id);
+  if (!here.isNew(event)) return;
   // Our own come from another window, or are announcements, which their sender sees as well.
   const entry = messageEntry({ text, userId, timestamp }, userId === session.userId);
   entry.dataset.eventId = id;
   here.add(entry, { message: { userId, timestamp } });
-  speak(`${userId}: ${text}`);
+  if (!before) speak(`${userId}: ${text}`);
 }
 
 function messageEntry({ text, userId, timestamp }, own) {
@@ -33,10 +35,12 @@ function messageEntry({ text, userId, timestamp }, own) {
 async function send(text) {
   const message = { text, userId: session.userId, timestamp: Date.now() };
   const entry = messageEntry(message, true);
-  room.add(entry, { message, own: true });
+  const here = room;
+  here.add(entry, { message, own: true });
   entry.classList.add("sending");
   try {
-    await chat.sendMessage({ message: text }, { timeout: patience });
+    const { timestamp } = await chat.sendMessage({ message: text }, { timeout: patience });
+    here.isNew({ userId: message.userId, timestamp, message: text });
   } catch (error) {
     entry.classList.add("failed");
     entry.append(error.unknownOutcome ? unknown(entry, text) : refused(entry, text, error));

@@ -20,10 +20,11 @@ class Room {
   list = el("ol", { className: "entries" });
   #title = el("h2");
   intro = el("section", { className: "intro" }, mark(), this.#title,
-    el("p", { textContent: "This is where you came in. Kanava keeps no history in this example, so you see what is said from now on. Open the page in a second window to talk to yourself." }));
+    el("p", { textContent: "The server keeps the last 200 messages of an hour, for who comes in and who was away. Open the page in a second window to talk to yourself." }));
   #last = null; // the newest entry, if it is a message others can join
   #day = "";
   #left = 0; // since when nobody listens to this room
+  #shown = new Set(); // keys of the messages that are here, the newest
 
   constructor(name) {
     this.name = name;
@@ -34,8 +35,17 @@ class Room {
   /** Says that the page listens to the room, or listens again. */
   welcome(text) {
     this.#title.textContent = text;
-    if (this.#left) this.note(`You were away for ${duration(Date.now() - this.#left)}. What was said meanwhile is not shown.`);
+    if (this.#left) this.note(`You were away for ${duration(Date.now() - this.#left)}.`);
     this.#left = 0;
+  }
+
+  /** Notes that a message is here, and says whether it was not yet. It is known by who said what when: our own have no other id. */
+  isNew({ userId, timestamp, message }) {
+    const key = `${userId} ${timestamp} ${message}`;
+    if (this.#shown.has(key)) return false;
+    this.#shown.add(key);
+    if (this.#shown.size > kept) this.#shown.delete(this.#shown.values().next().value);
+    return true;
   }
 
   leave() { this.#left ||= Date.now(); }
