@@ -59,6 +59,7 @@ type call struct {
 	id     uint64    // on that; 0: not sent, or answered
 	sent   time.Time // when it was sent first; zero: never
 	items  *items
+	aside  bool // nobody waits for it: its error is told to OnError
 
 	over bool
 	out  []byte
@@ -259,6 +260,9 @@ func (x *call) finish(out []byte, err *Error) {
 		return
 	}
 	x.over, x.out, x.err = true, out, err
+	if x.aside && err != nil && !err.OutcomeUnknown { // what was lost is done again
+		x.c.tell(listenError, err)
+	}
 	if x.items != nil && x.items.start != nil {
 		x.items.start.Stop()
 	}

@@ -25,7 +25,8 @@ type Conn struct {
 	reason    *Error    // the last error that belongs to no call
 	ended     string    // why the last connection ended
 
-	queue     []*call // not sent yet
+	queue     []*call        // not sent yet
+	wanted    map[string]int // topics to subscribe to, and for how many
 	topics    map[string]*followed
 	held      int         // bytes of held events
 	impatient []*followed // wait for a recover of another to be answered
@@ -48,6 +49,7 @@ func newConn(spec Spec, s settings) *Conn {
 		settings: s,
 		state:    State{Phase: Idle},
 		topics:   map[string]*followed{},
+		wanted:   map[string]int{},
 		timers:   map[any]*time.Timer{},
 		handlers: map[string]*Listener{},
 		events:   newEvents(),

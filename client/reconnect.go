@@ -110,6 +110,7 @@ func (c *Conn) drop(code CloseCode) {
 		return
 	}
 	r.stop(code)
+	c.dropAside()
 	for _, t := range c.topics {
 		t.drop()
 	}
@@ -166,8 +167,7 @@ func (c *Conn) signIn() {
 		}
 		if err == nil {
 			c.denied = 0
-			r.ready = true
-			c.flush()
+			c.becomeReady(r)
 			return
 		}
 		c.tell(listenError, err)
@@ -185,6 +185,16 @@ func (c *Conn) signIn() {
 		c.denied++
 		c.lose(CloseUnauthenticated, "authentication failed: "+err.Error(), c.denied > 1)
 	})
+}
+
+// becomeReady lets calls go out on a connection that has authenticated, for the
+// first time or again.
+func (c *Conn) becomeReady(r *run) {
+	if !r.ready {
+		r.ready = true
+		c.subscribeAgain()
+	}
+	c.flush()
 }
 
 // signInKey marks the context of an Authenticate with its run: calls made with

@@ -323,7 +323,6 @@ func (r *run) open(raw []byte) error {
 		c.signIn()
 		return nil
 	}
-	r.ready = true
-	c.flush()
+	c.becomeReady(r)
 	return nil
 }

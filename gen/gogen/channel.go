@@ -157,6 +157,14 @@ func (w *writer) methods(c *manifest.Channel, typ string) error {
 		w.linef("func (c *%s) %s(f func(%s, client.Topic)) *client.Listener {", typ, every, event)
 		w.linef("\treturn client.OnTopics(c.Conn, %q, f)\n}\n", t.Name)
 	}
+	for _, t := range c.Topics {
+		if t.Subscribable {
+			name := taken.take("Subscribe" + exported(t.Name))
+			w.linef("// %s subscribes to the topic %s:key, on each connection until it is stopped.", name, oneLine(t.Name))
+			w.linef("func (c *%s) %s(ctx context.Context, key string) (*client.Subscription, error) {", typ, name)
+			w.linef("\treturn client.Subscribe(ctx, c.Conn, %q+key)\n}\n", t.Name+":")
+		}
+	}
 	for _, p := range c.Pushes {
 		if value := of(p.Value); !p.Bytes { // those have no name on the wire
 			name := taken.take("On" + exported(p.Name))

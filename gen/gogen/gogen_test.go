@@ -2,6 +2,7 @@ package gogen_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kanava-go/kanava/client"
 	"github.com/kanava-go/kanava/gen/gogen"
 	"github.com/kanava-go/kanava/gen/internal/gallery"
 	"github.com/kanava-go/kanava/gen/internal/galleryclient"
@@ -71,6 +73,10 @@ func TestGalleryClient(t *testing.T) {
 	}
 	if got, err := c.Extra(ctx, odd); err != nil || got != odd {
 		t.Errorf("by the second member: %+v, error %v", got, err)
+	}
+	var refused *client.Error // the channel is not public, and nobody has signed in
+	if _, err := c.SubscribeShape(ctx, "a"); !errors.As(err, &refused) || refused.Code != client.CodeUnauthenticated {
+		t.Errorf("subscribing: %v", err)
 	}
 	hall, err := galleryclient.ConnectHall2(server.URL, galleryclient.Hall2Options{})
 	if err != nil {

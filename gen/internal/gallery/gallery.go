@@ -166,7 +166,7 @@ func Server() *kanava.Server[Session] {
 				By("kind", kanava.On("echo", func(_ context.Context, _ *channel, in Tree) (Tree, error) { return in, nil })).
 				Plain("extra", odd),
 			Declares: []kanava.Declared{
-				kanava.NewTopic[Shape](srv.EventHub(), "shape"), kanava.NewTopic[[]byte](srv.EventHub(), "chunk"),
+				kanava.NewTopic[Shape](srv.EventHub(), "shape", kanava.ClientSubscribable()), kanava.NewTopic[[]byte](srv.EventHub(), "chunk"),
 				kanava.NewPush[*shop.Item]("notice"), kanava.NewPush[map[string]time.Time]("lost"), kanava.NewPush[[]byte]("raw"),
 				kanava.NewClientFunc[Tree, Role]("confirm"), kanava.NewClientFunc[kanava.None, kanava.None]("ring-bell"),
 				kanava.NewClientFunc[shop.Item, []shop.Item]("sort"),

@@ -29,7 +29,7 @@ var gallerySpec = client.Spec{
 		{Name: "since", Path: "", Query: "since", Header: "X-Since"},
 		{Name: "limit", Path: "", Query: "limit", Header: ""},
 	},
-	Contract: "3.36e6fc2d",
+	Contract: "3.53d91edf",
 	JSON:     unions,
 }
 
@@ -135,6 +135,11 @@ func (c *Gallery) OnEveryChunk(f func([]byte, client.Topic)) *client.Listener {
 	return client.OnTopics(c.Conn, "chunk", f)
 }
 
+// SubscribeShape subscribes to the topic shape:key, on each connection until it is stopped.
+func (c *Gallery) SubscribeShape(ctx context.Context, key string) (*client.Subscription, error) {
+	return client.Subscribe(ctx, c.Conn, "shape:"+key)
+}
+
 // OnNotice tells f the values of push notice.
 func (c *Gallery) OnNotice(f func(*ShopItem)) *client.Listener {
 	return client.OnPush(c.Conn, "notice", f)
@@ -170,7 +175,7 @@ type Hall2Options = client.Options[*Hall2]
 
 var hall2Spec = client.Spec{
 	Path:     "/hall",
-	Contract: "3.36e6fc2d",
+	Contract: "3.53d91edf",
 	JSON:     unions,
 }
 

@@ -8,7 +8,7 @@
  * open.
  */
 export function connectGallery(url, opening, options = {}) {
-  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.36e6fc2d' };
+  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
   return channel(spec, url, { room: opening.room, q: opening.q, tag: opening.tag, since: opening.since?.toISOString(), limit: opening.limit }, options, galleryChannel);
 }
 
@@ -61,7 +61,7 @@ const galleryChannel = (c) => ({
  * page's own), and again whenever the connection is lost. It returns at once: calls wait until the channel is open.
  */
 export function connectHall2(url, options = {}) {
-  const spec = { path: '/hall', contract: '3.36e6fc2d' };
+  const spec = { path: '/hall', contract: '3.53d91edf' };
   return channel(spec, url, {}, options, hall2Channel);
 }
 

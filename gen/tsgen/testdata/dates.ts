@@ -171,7 +171,7 @@ export function connectGallery(
   opening: Opening,
   options: KanavaOptions<GalleryChannel> = {},
 ): GalleryChannel {
-  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.36e6fc2d' };
+  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
   return channel(spec, url, { room: opening.room, q: opening.q, tag: opening.tag, since: opening.since?.toISOString(), limit: opening.limit }, options, galleryChannel);
 }
 
@@ -226,7 +226,7 @@ export interface Hall2Channel extends KanavaChannel<void> {
  * page's own), and again whenever the connection is lost. It returns at once: calls wait until the channel is open.
  */
 export function connectHall2(url?: string, options: KanavaOptions<Hall2Channel> = {}): Hall2Channel {
-  const spec = { path: '/hall', contract: '3.36e6fc2d' };
+  const spec = { path: '/hall', contract: '3.53d91edf' };
   return channel(spec, url, {}, options, hall2Channel);
 }
 
