@@ -74,6 +74,10 @@ tidy: ## go mod tidy in every module, as build-alone demands it
 bench-validate: ## Compare validation with other libraries; prints a table
 	$(GO) run ./bench/validate
 
+.PHONY: bench
+bench: ## Kanava beside other servers under the same load: table and plot; needs Linux, cc, Node, npm
+	$(GO) run ./bench/compare
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
 	@set -e; pkgs=$$($(GO) list work); for pkg in $$pkgs; do \
