@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -35,7 +36,7 @@ const deliveryClients = 2
 type delivery struct {
 	gen     int
 	hub     *kanava.EventHub
-	srv     *kanava.Server[account]
+	srv     atomic.Pointer[kanava.Server[account]] // clients dial while a test replaces it
 	topics  map[string]*kanava.Topic[said]
 	stories []*story
 	clients [deliveryClients]*deliveryClient
@@ -98,7 +99,7 @@ func (w *delivery) boot() {
 		"price":  kanava.NewTopic[said](w.hub, "price", kanava.LatestBy(func(s said) string { return s.Key })),
 		"load":   kanava.NewTopic[said](w.hub, "load", kanava.Volatile()),
 	}
-	w.srv = kanava.NewServer(kanava.Options[account]{
+	srv := kanava.NewServer(kanava.Options[account]{
 		EventHub: w.hub, Logger: slog.New(slog.DiscardHandler),
 		Identify: func(a account) kanava.Identity { return kanava.Identity{UserID: a.ID, Expires: a.Until} },
 		Authenticate: func(_ context.Context, r *kanava.OpenRequest) (*account, error) {
@@ -107,7 +108,7 @@ func (w *delivery) boot() {
 		Limits: kanava.Limits{Message: 700, Queue: 4000, QueueNoUser: 4000, Rate: kanava.Unlimited}, // pages of 700 bytes
 	})
 	topics := w.topics
-	w.srv.Wire(kanava.Wiring[kanava.None, account]{
+	srv.Wire(kanava.Wiring[kanava.None, account]{
 		Name: "delivery", Route: "/",
 		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *deliveryChannel) (kanava.None, error) {
 			x := w.clients[int(ch.Session().ID[0]-'0')]
@@ -145,11 +146,12 @@ func (w *delivery) boot() {
 			}
 		}
 	}
+	w.srv.Store(srv)
 }
 
 // restart is the end of a server and its hub, and the beginning of others.
 func (w *delivery) restart() {
-	srv, hub := w.srv, w.hub
+	srv, hub := w.srv.Load(), w.hub
 	w.boot()
 	for _, x := range w.clients {
 		x.cut()
@@ -210,7 +212,7 @@ func (w *delivery) end() string {
 		x.cut()
 		<-x.conn.Done()
 	}
-	if err := w.srv.Shutdown(context.Background()); err != nil {
+	if err := w.srv.Load().Shutdown(context.Background()); err != nil {
 		return err.Error()
 	}
 	w.hub.Close()
@@ -246,7 +248,7 @@ type cable struct {
 
 func (x *deliveryClient) dial(ctx context.Context) (link, error) {
 	l := &cable{x: x, in: make(chan any, 1), aborted: make(chan struct{})}
-	server, err := x.w.srv.Open(ctx, &kanava.OpenRequest{
+	server, err := x.w.srv.Load().Open(ctx, &kanava.OpenRequest{
 		URL: &url.URL{Path: "/"}, Host: "kanava.test", Header: http.Header{}, Subprotocols: []string{"kanava.v1"},
 	}, l)
 	if err != nil {
@@ -478,7 +480,7 @@ func (x *deliveryClient) channel() *deliveryChannel {
 	if l == nil {
 		return nil
 	}
-	found, err := x.w.srv.Conns().Get(context.Background(), l.server.ID())
+	found, err := x.w.srv.Load().Conns().Get(context.Background(), l.server.ID())
 	if err != nil {
 		return nil
 	}
