@@ -26,7 +26,9 @@ func (p page) end() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.last.Count == nil || *p.last.Count != shown {
+	// What the page shows besides the events it was given is the room's history,
+	// which it asks for when it has joined.
+	if c := p.last.Count; c == nil || c.Lost != shown.Lost || c.Doubled != shown.Doubled || c.Received == 0 || c.Received > shown.Received {
 		p.t.Errorf("chromium: the page counted %+v, and showed %+v", p.last.Count, shown)
 	}
 }
