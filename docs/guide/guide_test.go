@@ -105,13 +105,14 @@ func (m module) run(t *testing.T, args ...string) {
 	run(t, m.dir, args...)
 }
 
-// run runs the go command in a folder, without the network, and fails with what
-// it says.
+// run runs the go command in a folder and fails with what it says. The module
+// of the pages has the versions of the root's go.mod; the workspace may have
+// chosen newer ones, so a module may have to be downloaded the first time.
 func run(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("go %s: %v\n%s", args[0], err, out)
 	}
