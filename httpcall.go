@@ -91,13 +91,17 @@ func (s *core) openHTTP(ctx context.Context, method string, req *OpenRequest) (x
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	opening, stop := context.WithTimeout(x.ctx, s.limits.OpenTime)
 	defer stop()
+	opened := false
 	defer func() {
 		if p := recover(); p != nil {
 			s.logger.Error("opening a call panicked", x.attrs("panic", p, "stack", string(debug.Stack()))...)
 			err = errInternal
 		}
-		if err == nil {
+		if opened {
 			return
+		}
+		if err == nil { // Authenticate ends the goroutine
+			err = errInternal
 		}
 		x.End()
 		e := openError(opening, err)
@@ -111,7 +115,9 @@ func (s *core) openHTTP(ctx context.Context, method string, req *OpenRequest) (x
 	if err := s.checkSite(method, req); err != nil {
 		return x, err
 	}
-	return x, x.enter(opening, req)
+	err = x.enter(opening, req)
+	opened = err == nil
+	return x, err
 }
 
 // enter counts the call, authenticates it and asks whether it may be made.

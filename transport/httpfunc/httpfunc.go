@@ -89,8 +89,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := openrequest.From(r)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	cut := true // by the program's own code, if it ends this goroutine
+	defer func() {
+		if cut {
+			httperr.Write(w, errCut)
+			_ = http.NewResponseController(w).Flush() // net/http closes the connection behind it
+		}
+	}()
 	call, err := h.d.OpenHTTP(ctx, r.Method, req)
 	if err != nil {
+		cut = false
 		h.refuse(w, r, req, err)
 		return
 	}
@@ -98,6 +106,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	share(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	if call.Stream() && !takesEvents(r) {
+		cut = false
 		refuseStatus(w, r, http.StatusNotAcceptable, "this answers with text/event-stream only")
 		return
 	}
@@ -109,7 +118,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, call, body)
 	}
+	cut = false
 }
+
+// errCut is what a client is told whose function has called runtime.Goexit.
+var errCut = kanava.Errorf(kanava.CodeInternal, "internal error")
 
 // refuse answers a request for which there is no call.
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, req *kanava.OpenRequest, err error) {

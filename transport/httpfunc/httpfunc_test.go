@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ func put(_ context.Context, in change) (change, error) { return in, nil }
 func greet(_ context.Context, in name) (string, error) { return "Hello, " + in.Name, nil }
 func remove(context.Context, item) error               { return nil }
 func panics(context.Context, kanava.None) error        { panic("secret") }
+func exits(context.Context, kanava.None) error         { runtime.Goexit(); return nil }
 func fails(context.Context, kanava.None) error         { return errors.New("secret") }
 func missing(context.Context, kanava.None) error {
 	return kanava.Errorf(kanava.CodeNotFound, "no such thing")
@@ -67,6 +69,9 @@ func busy(context.Context, kanava.None) error {
 // authenticate knows everyone by the name that the token is, and lets nobody in
 // who is called mallory.
 func authenticate(_ context.Context, r *kanava.OpenRequest) (*user, error) {
+	if r.Token == "exit" {
+		runtime.Goexit()
+	}
 	switch id, role, _ := strings.Cut(r.Token, "/"); {
 	case id == "":
 		return nil, nil
@@ -95,6 +100,7 @@ func newServer(opts kanava.Options[user]) *kanava.Server[user] {
 	srv.WireHTTP("DELETE /items/{id}", kanava.PlainDo(remove, kanava.Allow("admin")))
 	srv.WireHTTP("POST /greet", kanava.PlainFunc(greet, public))
 	srv.WireHTTP("POST /panics", kanava.PlainDo(panics, public))
+	srv.WireHTTP("POST /exits", kanava.PlainDo(exits, public))
 	srv.WireHTTP("POST /fails", kanava.PlainDo(fails, public))
 	srv.WireHTTP("POST /missing", kanava.PlainDo(missing, public))
 	srv.WireHTTP("POST /coded", kanava.PlainDo(coded, public))
@@ -200,6 +206,8 @@ func TestP22Calls(t *testing.T) {
 		{"one that is refused, also where none is needed", "GET", "/items/ab", "", []string{"Authorization", "Bearer mallory"}, 401, `{"error":{"code":"unauthenticated","message":"authentication failed"}}`},
 		{"no permission", "DELETE", "/items/ab", "", []string{"Authorization", "Bearer ann/guest"}, 403, `{"error":{"code":"permission_denied","message":"this needs a permission that the session does not have"}}`},
 
+		{"a function that ends its goroutine", "POST", "/exits", "", nil, 500, `{"error":{"code":"internal","message":"internal error"}}`},
+		{"an Authenticate that ends its goroutine", "GET", "/me", "", []string{"Authorization", "Bearer exit"}, 500, `{"error":{"code":"internal","message":"internal error"}}`},
 		{"a panic", "POST", "/panics", "", nil, 500, `{"error":{"code":"internal","message":"internal error"}}`},
 		{"an error of the program's", "POST", "/fails", "", nil, 500, `{"error":{"code":"internal","message":"internal error"}}`},
 		{"an error for the client", "POST", "/missing", "", nil, 404, `{"error":{"code":"not_found","message":"no such thing"}}`},

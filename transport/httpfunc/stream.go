@@ -33,7 +33,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, call *kanava.HT
 	}
 	q := &queue{news: make(chan struct{}, 1), done: make(chan struct{})}
 	go func() {
-		err := error(kanava.Errorf(kanava.CodeInternal, "internal error")) // if the function ends the goroutine
+		err := error(errCut)
 		defer func() { q.end(err) }()
 		_, err = call.Run(body, q.send)
 	}()
