@@ -55,8 +55,8 @@ func identify(a account) kanava.Identity {
 }
 
 // serve wires w on a new server that is shut down with the test.
-func serve(t *testing.T, opts kanava.Options[account], w wiring) *server {
-	t.Helper()
+func serve(tb testing.TB, opts kanava.Options[account], w wiring) *server {
+	tb.Helper()
 	if opts.Identify == nil {
 		opts.Identify = identify
 	}
@@ -68,11 +68,11 @@ func serve(t *testing.T, opts kanava.Options[account], w wiring) *server {
 		w.Name, w.Route = "test", "/test"
 	}
 	srv.Wire(w)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("Shutdown: %v", err)
+			tb.Errorf("Shutdown: %v", err)
 		}
 	})
 	return srv

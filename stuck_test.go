@@ -124,3 +124,38 @@ func TestD11_AFullQueueCostsThePublisherNothing(t *testing.T) {
 		}
 	}
 }
+
+// What one publication to 1,000 subscribers costs, when all read and when one
+// of them does not.
+func BenchmarkPublishBesideAStuckClient(b *testing.B) {
+	for name, class := range stuckClasses {
+		for _, stuck := range []int{0, 1} {
+			b.Run(fmt.Sprintf("%s/stuck=%d", name, stuck), func(b *testing.B) {
+				srv := serve(b, kanava.Options[account]{Limits: kanava.Limits{Queue: 64 << 10}}, wiring{Public: true})
+				topic := kanava.NewTopic[string](srv.EventHub(), "t", class)
+				var links []*kanava.Link
+				for range 1000 {
+					link := openIn(b, srv, envelope, "/test", newPeer())
+					if err := srv.EventHub().Subscribe(b.Context(), "t:x", link.ID()); err != nil {
+						b.Fatal(err)
+					}
+					links = append(links, link)
+				}
+				readers := links[stuck:]
+				payload := strings.Repeat("x", 128)
+				publish := func() {
+					if err := topic.Publish(b.Context(), "x", payload); err != nil {
+						b.Fatal(err)
+					}
+					drain(readers, func([]kanava.Frame) {})
+				}
+				for range 1000 { // the queue of the stuck client is full now
+					publish()
+				}
+				for b.Loop() {
+					publish()
+				}
+			})
+		}
+	}
+}
