@@ -35,6 +35,16 @@ func judge(seen []record, first, last int) error {
 	return nil
 }
 
+// losses counts how often a client was told of a loss.
+func losses(seen []record) (n int) {
+	for _, r := range seen {
+		if r.Lost {
+			n++
+		}
+	}
+	return n
+}
+
 // TestJudge proves that the judge is one.
 func TestJudge(t *testing.T) {
 	lost := record{Lost: true}

@@ -51,45 +51,46 @@ func TestScenario(t *testing.T) {
 
 	for _, step := range []struct {
 		what string
+		lose bool // the server forgets the room's history: what was missed may be lost, else it is not
 		do   func()
 	}{
-		{"nothing happens", func() {
+		{"nothing happens", false, func() {
 			pub.publish(50, 10*time.Millisecond)
 		}},
-		{"the network is cut for a moment", func() {
+		{"the network is cut for a moment", false, func() {
 			net.cut()
 			pub.publish(5, 10*time.Millisecond)
 			net.mend()
 			pub.publish(20, 50*time.Millisecond)
 		}},
-		{"the network is cut again and again", func() {
+		{"the network is cut again and again", false, func() {
 			for range 4 {
 				net.cut()
 				net.mend()
 				pub.publish(10, 100*time.Millisecond)
 			}
 		}},
-		{"the network is slow", func() {
+		{"the network is slow", false, func() {
 			net.slow()
 			pub.publish(40, 100*time.Millisecond)
 			net.heal()
 			pub.publish(10, 10*time.Millisecond)
 		}},
-		{"the server is killed and started again", func() {
+		{"the server is killed and started again", true, func() {
 			pub.hangUp()
 			server.kill()
 			server.start(session)
 			pub.connect()
 			pub.publish(20, 100*time.Millisecond)
 		}},
-		{"the server shuts down and is started again", func() {
+		{"the server shuts down and is started again", true, func() {
 			pub.hangUp()
 			server.stop()
 			server.start(session)
 			pub.connect()
 			pub.publish(20, 100*time.Millisecond)
 		}},
-		{"the network swallows everything until clients notice", func() {
+		{"the network swallows everything until clients notice", false, func() {
 			net.blackhole()
 			pub.publish(45, time.Second) // the ping period and the patience after it
 			net.heal()
@@ -97,13 +98,20 @@ func TestScenario(t *testing.T) {
 		}},
 	} {
 		t.Log(step.what)
+		before := make([]int, len(all))
+		for i, c := range all {
+			before[i] = losses(c.seen())
+		}
 		step.do()
-		for _, c := range all {
+		for i, c := range all {
 			eventually(t, 60*time.Second, c.name()+" sees numbers again after: "+step.what, func() bool {
 				seen := c.seen()
 				pub.publish(1, 100*time.Millisecond)
 				return seen[len(seen)-1].N >= pub.last-1
 			})
+			if n := losses(c.seen()) - before[i]; n > 0 && !step.lose {
+				t.Errorf("%s lost what the room still keeps, %d times, when %s", c.name(), n, step.what)
+			}
 		}
 	}
 
@@ -117,14 +125,8 @@ func TestScenario(t *testing.T) {
 			t.Errorf("%s: %v", c.name(), err)
 		}
 		answered, failed := c.calls()
-		lost, numbers := 0, 0
-		for _, r := range c.seen() {
-			if r.Lost {
-				lost++
-			} else {
-				numbers++
-			}
-		}
+		lost := losses(c.seen())
+		numbers := len(c.seen()) - lost
 		t.Logf("%s: %d of %d numbers, %d times told of a loss; %d calls answered, %d failed with a code", c.name(), numbers, pub.last-first[i]+1, lost, answered, failed)
 		// Nobody can click while the page is offline: its calls need not fail.
 		if answered == 0 || failed == 0 && c.name() != "chromium" {
