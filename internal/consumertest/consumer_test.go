@@ -56,12 +56,14 @@ func TestOutsideConsumer(t *testing.T) {
 }
 
 // proxyEnv packs the module into a proxy and returns an environment in which
-// go knows that proxy, what the user's module cache holds already, and nothing
-// else.
+// go knows that proxy, what the user's module cache holds, and nothing else. The
+// cache is filled first: a build leaves out what only other systems need, go mod
+// tidy does not.
 func proxyEnv(t *testing.T) []string {
 	t.Helper()
 	proxy := t.TempDir()
 	pack(t, proxy)
+	run(t, filepath.Join("..", ".."), append(os.Environ(), "GOWORK=off"), "go", "mod", "download")
 	downloads := filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download")
 	return append(os.Environ(),
 		"GOPROXY="+fileURL(proxy)+","+fileURL(downloads),
