@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,8 +29,8 @@ func newCommand() *cobra.Command {
 		Use:   "new [FOLDER]",
 		Short: "Write a first server with a page, and a typed client for the page",
 		Long: `Writes main.go and page/index.html into a folder, the current one by default, which
-has to belong to a Go module. Then it runs "go mod tidy" and generates page/client.js.
-It changes no file that is there already.`,
+has to belong to a Go module and to have no Go files yet. Then it runs "go mod tidy" and
+generates page/client.js. It changes no file that is there already.`,
 		Example: `  go mod init example.com/hello
   kanava new
   go run .                   # and open http://localhost:3000`,
@@ -50,7 +52,7 @@ It changes no file that is there already.`,
 
 // startProgram writes the first server into dir.
 func startProgram(cmd *cobra.Command, dir string) error {
-	if err := demandModule(cmd.Context(), dir); err != nil {
+	if err := demandPlace(cmd.Context(), dir); err != nil {
 		return err
 	}
 	files, err := starterFiles()
@@ -63,18 +65,18 @@ func startProgram(cmd *cobra.Command, dir string) error {
 		}
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
-	for name, text := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for everybody, as a checkout is
 			return err
 		}
-		if err := replaceFile(path, text); err != nil {
+		if err := replaceFile(path, files[name]); err != nil {
 			return err
 		}
 		say("wrote %s", path)
 	}
 	if out, err := goCommand(cmd.Context(), dir, "mod", "tidy").CombinedOutput(); err != nil {
-		return fmt.Errorf("go mod tidy: %w\n%s", err, tail(out))
+		return fmt.Errorf("go mod tidy: %w\n%s\nThe program is written: when \"go mod tidy\" works, \"go generate\" writes the client that is missing", err, tail(out))
 	}
 	from, to := source{timeout: programTime}, target{file: filepath.Join(dir, "page", "client.js")}
 	err = generate(cmd, []string{dir}, &from, &to, func(m *manifest.Manifest) ([]byte, error) {
@@ -87,10 +89,15 @@ func startProgram(cmd *cobra.Command, dir string) error {
 	return nil
 }
 
-// demandModule refuses a folder that belongs to no module.
-func demandModule(ctx context.Context, dir string) error {
+// demandPlace refuses a folder that belongs to no module, or that has a program.
+func demandPlace(ctx context.Context, dir string) error {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is no folder", dir)
+	}
+	if entries, err := os.ReadDir(dir); err != nil {
+		return err
+	} else if i := slices.IndexFunc(entries, isGo); i >= 0 { // another package, or another main
+		return fmt.Errorf("%s has Go files already, such as %s: nothing was written", dir, entries[i].Name())
 	}
 	out, err := goCommand(ctx, dir, "env", "GOMOD").Output()
 	if err != nil {
@@ -101,6 +108,8 @@ func demandModule(ctx context.Context, dir string) error {
 	}
 	return nil
 }
+
+func isGo(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == ".go" }
 
 // starterFiles returns the files by the name that they get.
 func starterFiles() (map[string][]byte, error) {
