@@ -1,6 +1,7 @@
 package typemodel_test
 
 import (
+	stdjson "encoding/json"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -73,6 +74,7 @@ var (
 	stringType  = reflect.TypeFor[string]()
 	boolType    = reflect.TypeFor[bool]()
 	floatType   = reflect.TypeFor[float64]()
+	numberType  = reflect.TypeFor[stdjson.Number]()
 	stringsType = reflect.TypeFor[[]string]()
 )
 
@@ -258,6 +260,20 @@ func TestTags(t *testing.T) {
 		{floatType, `multipleOf:"-1"`, `F: multipleOf:"-1" is no float64 above 0`},
 		{floatType, `multipleOf:"0.12345678901"`, `F: multipleOf:"0.12345678901" has more digits`},
 		{stringsType, `multipleOf:"1"`, "F: the tag multipleOf applies to numbers, not to []string"},
+		{numberType, `minimum:"-0.5" maximum:"12345678901234567890123" multipleOf:"0.5"`, ""},
+		{numberType, `exclusiveMinimum:"0" maximum:"1e-400"`, ""},
+		{numberType, `enum:"1,2.5"`, ""},
+		{numberType, `const:"1"`, ""},
+		{numberType, `minimum:"x"`, `F: minimum:"x" is no json.Number`},
+		{numberType, `minimum:"1.5" maximum:"1.49"`, "F: minimum 1.5 is more than maximum 1.49"},
+		{numberType, `minimum:"1" exclusiveMaximum:"1.0"`, "F: minimum 1 is not less than exclusiveMaximum 1.0"},
+		{numberType, `minimum:"1" exclusiveMinimum:"1"`, "F: minimum and exclusiveMinimum stand side by side; keep one"},
+		{numberType, `multipleOf:"-1"`, `F: multipleOf:"-1" is no json.Number above 0`},
+		{numberType, `multipleOf:"0.0"`, `F: multipleOf:"0.0" is no json.Number above 0`},
+		{numberType, `enum:"1,1.0"`, `F: enum has the value "1.0" twice`},
+		{numberType, `enum:"1,x"`, `F: enum value "x" is no json.Number`},
+		{numberType, `default:"5" maximum:"4"`, `F: default:"5" must be at most 4`},
+		{numberType, `minLength:"1"`, "F: the tag minLength applies to strings, not to json.Number"},
 		{stringType, `const:"a,b"`, ""},
 		{boolType, `const:"true"`, ""},
 		{boolType, `const:"1"`, `F: const:"1" is neither true nor false`},

@@ -1,6 +1,10 @@
 package typemodel
 
-import "bytes"
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+)
 
 // decimal is a number as JSON writes it, without loss: whole and fraction are
 // its digits, the last of which is worth 10^exp and, unless the number is zero,
@@ -50,6 +54,49 @@ func parseExponent(text []byte) (exp int64) {
 }
 
 func (d decimal) isZero() bool { return len(d.whole)+len(d.fraction) == 0 }
+
+// compare returns -1, 0 or +1 as d is less than, equal to or more than e.
+func (d decimal) compare(e decimal) int {
+	if s := cmp.Compare(d.sign(), e.sign()); s != 0 || d.isZero() {
+		return s
+	}
+	size := func(d decimal) int64 { return int64(len(d.whole)+len(d.fraction)) + d.exp }
+	order := cmp.Compare(size(d), size(e))
+	n, m := len(d.whole)+len(d.fraction), len(e.whole)+len(e.fraction)
+	for i := 0; order == 0 && i < min(n, m); i++ {
+		order = cmp.Compare(d.digit(i), e.digit(i))
+	}
+	if order == 0 {
+		order = cmp.Compare(n, m) // the last digit is not 0
+	}
+	return order * d.sign()
+}
+
+func (d decimal) sign() int {
+	switch {
+	case d.isZero():
+		return 0
+	case d.negative:
+		return -1
+	}
+	return 1
+}
+
+// digit returns the i-th digit, from the left.
+func (d decimal) digit(i int) byte {
+	if i < len(d.whole) {
+		return d.whole[i]
+	}
+	return d.fraction[i-len(d.whole)]
+}
+
+// decimalOf is parseDecimal for a tag.
+func decimalOf(text string) (decimal, error) {
+	if !isJSONNumber([]byte(text)) {
+		return decimal{}, strconv.ErrSyntax
+	}
+	return parseDecimal([]byte(text)), nil
+}
 
 // modulo returns the digits, as one integer, modulo m.
 func (d decimal) modulo(m uint64) (rest uint64) {

@@ -65,6 +65,8 @@ func (n *node) allowOnly(tag string, texts []string) (values []string, err error
 		err = addEnum(&n.checks.uints, n.typ, tag, texts, parseUint)
 	case shapeFloat:
 		err = addEnum(&n.checks.float, n.typ, tag, texts, parseFloat)
+	case shapeNumber:
+		err = n.addDecimals(tag, texts)
 	default:
 		return addTexts(n, tag, texts)
 	}

@@ -28,6 +28,8 @@ func compileExclusive(n *node, tags map[string]string) error {
 		return addExclusive(&n.checks.ints, n.typ, tags, parseInt)
 	case shapeUint:
 		return addExclusive(&n.checks.uints, n.typ, tags, parseUint)
+	case shapeNumber:
+		return n.addDecimalBounds(tags, "exclusiveMinimum", "exclusiveMaximum")
 	default:
 		return addExclusive(&n.checks.float, n.typ, tags, parseFloat)
 	}

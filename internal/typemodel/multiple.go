@@ -12,8 +12,8 @@ type multiple[N int64 | uint64] struct {
 	text string
 }
 
-// decimalMultiple is multipleOf for floats. It looks at what is written, not at
-// the nearest float: 0.3 is a multiple of 0.1.
+// decimalMultiple is multipleOf for floats and json.Number. It looks at what is
+// written, not at the nearest float: 0.3 is a multiple of 0.1.
 type decimalMultiple struct {
 	digits uint64 // the tag is digits * 10^exp
 	exp    int64
@@ -38,10 +38,15 @@ func compileMultiple(n *node, tags map[string]string) (err error) {
 		}
 		n.checks.uints = append(n.checks.uints, c)
 	default:
-		if v, err := parseFloat(n.typ, text); err != nil || v <= 0 {
+		if n.shape == shapeFloat {
+			if _, err := parseFloat(n.typ, text); err != nil {
+				return refused
+			}
+		}
+		d, err := decimalOf(text)
+		if err != nil || d.negative || d.isZero() {
 			return refused
 		}
-		d := parseDecimal([]byte(text))
 		digits, err := strconv.ParseUint(string(d.whole)+string(d.fraction), 10, 32)
 		if err != nil {
 			return fmt.Errorf("multipleOf:%q has more digits than are supported: the number without zeros and point must be at most %d", text, uint32(math.MaxUint32))

@@ -61,7 +61,7 @@ type checks struct {
 	ints  []check[int64]
 	uints []check[uint64]
 	float []check[float64]
-	exact []check[[]byte] // floats as they are written
+	exact []check[[]byte] // floats and numbers as they are written
 	bools []check[bool]
 }
 

@@ -41,6 +41,11 @@ type numbers struct {
 	QF    float64        `json:"qf,string" maximum:"5"`
 	QE    int            `json:"qe,string" enum:"10,20"`
 	N     stdjson.Number `json:"n"`
+
+	NRange stdjson.Number `json:"nRange" minimum:"-1.5" exclusiveMaximum:"12345678901234567890.5"`
+	NOpen  stdjson.Number `json:"nOpen" exclusiveMinimum:"-0.1" maximum:"0.1" multipleOf:"0.01"`
+	NEnum  stdjson.Number `json:"nEnum" enum:"1,2.5,-1e3"`
+	NConst stdjson.Number `json:"nConst" const:"0.10"`
 }
 
 type texts struct {
@@ -96,6 +101,8 @@ func drawNumbers(t *rapid.T) numbers {
 		Open: rapid.IntRange(-2, 2).Draw(t, "open"), Step: int16(5 * rapid.IntRange(-6000, 6000).Draw(t, "step")), F: some(t, -1.5, 0, 1.99),
 		G: rapid.Float32().Draw(t, "g"), Cents: some(t, 0.01, -1.15, 1e20, 0), Enum: some(t, 1, 2, 3), Const: 7, Maybe: maybe(t, some(t, 5, 6)),
 		Q: some[int64](t, 0, 1<<62), QU: some[uint32](t, 0, 1<<32-1), QF: some(t, 5, -1e-300), QE: some(t, 10, 20), N: some[stdjson.Number](t, "0", "-1.5e3"),
+		NRange: some[stdjson.Number](t, "-1.5", "-0.015e2", "12345678901234567890.49", "0"), NOpen: some[stdjson.Number](t, "-0.09", "0.10", "1e-1", "-0"),
+		NEnum: some[stdjson.Number](t, "1.0", "25e-1", "-1000"), NConst: some[stdjson.Number](t, "0.1", "10e-2"),
 	}
 }
 

@@ -16,7 +16,7 @@ type numRange[N cmp.Ordered] struct {
 }
 
 func hasRange(n *node) bool {
-	return n.shape == shapeInt || n.shape == shapeUint || n.shape == shapeFloat
+	return n.shape == shapeInt || n.shape == shapeUint || n.shape == shapeFloat || n.shape == shapeNumber
 }
 
 func compileRange(n *node, tags map[string]string) error {
@@ -27,6 +27,8 @@ func compileRange(n *node, tags map[string]string) error {
 		return addRange(&n.checks.ints, n.typ, tags, low, high, parseInt)
 	case shapeUint:
 		return addRange(&n.checks.uints, n.typ, tags, 0, uintMax(n.typ), parseUint)
+	case shapeNumber:
+		return n.addDecimalBounds(tags, "minimum", "maximum")
 	default:
 		return addRange(&n.checks.float, n.typ, tags, math.Inf(-1), math.Inf(1), parseFloat)
 	}

@@ -34,7 +34,7 @@ func (n *node) scalarSchema() []schemaKeyword {
 	case shapeBool:
 		return append([]schemaKeyword{{"type", `"boolean"`}}, n.keywords...)
 	case shapeNumber:
-		return []schemaKeyword{{"type", `"number"`}}
+		return append([]schemaKeyword{{"type", `"number"`}}, n.keywords...)
 	case shapeInt, shapeUint, shapeFloat:
 		if n.quoted {
 			return append(text, n.quotedSchema()...)

@@ -150,6 +150,16 @@ func (w *walker) float(n *node) {
 	text := w.number()
 	if n.shape == shapeFloat {
 		w.checkFloat(n, start, text)
+		return
+	}
+	w.checkExact(n, start, text)
+}
+
+func (w *walker) checkExact(n *node, start int, text []byte) {
+	for _, c := range n.checks.exact {
+		if message := c.fault(text); message != "" {
+			w.fault(start, message)
+		}
 	}
 }
 
@@ -172,11 +182,7 @@ func (w *walker) checkFloat(n *node, start int, text []byte) {
 			w.fault(start, message)
 		}
 	}
-	for _, c := range n.checks.exact {
-		if message := c.fault(text); message != "" {
-			w.fault(start, message)
-		}
-	}
+	w.checkExact(n, start, text)
 }
 
 // nearestFloat is strconv.ParseFloat for numbers as JSON writes them, in a
