@@ -69,6 +69,9 @@ func (b *builder) readTags(tag reflect.StructTag, n *node) (map[string]string, e
 		name := keyword(last)
 		switch {
 		case name == "":
+			if meant := misspelt(last); meant != "" {
+				return nil, fmt.Errorf("the tag %s is unknown; did you mean %s?", key, part+meant)
+			}
 			continue
 		case name != last:
 			return nil, fmt.Errorf("the tag %s is written %s", key, part+name)
@@ -146,19 +149,33 @@ func keyword(key string) string {
 		return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s))
 	}
 	folded := fold(key)
-	for _, name := range annotations {
+	for _, name := range keywords() {
 		if fold(name) == folded {
 			return name
 		}
 	}
-	for _, c := range constraints {
-		for _, name := range c.tags {
-			if fold(name) == folded {
-				return name
-			}
+	return ""
+}
+
+// misspelt returns the keyword that key is nearly, or "". Short ones are left
+// out: other packages have tags that are as near.
+func misspelt(key string) string {
+	const shortest = 7
+	for _, name := range keywords() {
+		if len(name) >= shortest && distance(strings.ToLower(key), strings.ToLower(name)) <= len(name)/4 {
+			return name
 		}
 	}
 	return ""
+}
+
+// keywords returns all tags of this package.
+func keywords() []string {
+	names := slices.Clone(annotations)
+	for _, c := range constraints {
+		names = append(names, c.tags...)
+	}
+	return names
 }
 
 // firstKeyword returns a tag of tag that this package would have to obey.
