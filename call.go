@@ -107,10 +107,12 @@ func (c *conn) begin(x *call, ordered bool) bool {
 	}
 	c.calls = x
 	c.running++
+	c.looking = false
 	if ordered {
 		c.ordered = x
 	} else {
 		c.beside++
+		c.resume()
 	}
 	return true
 }

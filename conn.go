@@ -71,6 +71,7 @@ type conn struct {
 	asks      asks      // calls of the client's functions that it has not answered
 	values    *values   // nil while none is kept
 	away      CloseCode // what the client was told that the connection ends with; 0 is nothing
+	looking   bool      // a message was taken from waiting whose call has not begun: it counts as if it waited
 	taken     uint64    // id of the message that was taken from waiting last
 	canceled  bool      // the client has canceled it before its call began
 	closing   *Closing  // Close was called
@@ -245,7 +246,11 @@ func (c *conn) isFull() bool {
 
 func (c *conn) overfull() bool {
 	l := &c.def.limits
-	return c.running-c.beside+c.waiting.len() >= l.WaitingCalls || c.bytes >= l.WaitingBytes
+	calls := c.running - c.beside + c.waiting.len()
+	if c.looking {
+		calls++
+	}
+	return calls >= l.WaitingCalls || c.bytes >= l.WaitingBytes
 }
 
 // resume wakes the transport if it was told to wait and there is room again.
@@ -286,6 +291,7 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	if c.phase == phaseConnecting { // only after a Goexit in OnConnect
 		c.phase = phaseOpen
 	}
+	c.looking = false // still so if a refusal ended its goroutine
 	if c.phase != phaseOpen || c.waiting.len() == 0 {
 		c.working = false
 		c.resume()
@@ -294,9 +300,17 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	}
 	m = c.waiting.pop()
 	c.bytes -= len(m.data)
-	c.taken, c.canceled = m.id, false
-	c.resume()
+	c.looking, c.taken, c.canceled = true, m.id, false
+	c.resume() // fewer bytes wait
 	return m, true
+}
+
+// lookedAt says that the message which was taken last gets no call.
+func (c *conn) lookedAt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looking = false
+	c.resume()
 }
 
 // connect runs OnConnect, unless the session may not or the client has left

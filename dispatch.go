@@ -20,6 +20,7 @@ func (c *conn) handle(m message) {
 			m.release()
 			c.sendError(form.Route{}, err)
 			c.strike(err)
+			c.lookedAt()
 			return
 		}
 	}
@@ -38,6 +39,7 @@ func (c *conn) handle(m message) {
 		c.chargeError()
 		c.core.logRefusal(c, route, err)
 		c.sendError(route, err)
+		c.lookedAt()
 		return
 	}
 	x := c.newCall(a, m)

@@ -3,6 +3,7 @@ package kanava_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
@@ -295,6 +296,45 @@ func TestP14_WaitingCallsAreBounded(t *testing.T) {
 	}
 	link.Disconnect(kanava.CloseGoingAway, "")
 	receive(t, link.Done())
+}
+
+// A message that was taken to be looked at, and has no call yet, counts like
+// those behind it.
+func TestP14_AMessageWithoutACallCounts(t *testing.T) {
+	log := &heldLog{begun: make(chan struct{}), gate: make(chan struct{})}
+	srv := serve(t, kanava.Options[account]{Limits: kanava.Limits{WaitingCalls: 2}, Logger: slog.New(log)}, wiring{Public: true, Messages: by(
+		kanava.OnDo("echo", func(context.Context, *line, kanava.None) error { return nil }))})
+	p := newPeer()
+	link := open(t, srv, "/test", p)
+	link.Start()
+	if !link.Receive([]byte(`{"action":"unknown"}`), false) {
+		t.Error("the first message fills the connection")
+	}
+	receive(t, log.begun) // it is refused, and was not answered yet
+	if link.Receive([]byte(`{"action":"echo"}`), false) {
+		t.Error("two messages do not fill the connection")
+	}
+	close(log.gate)
+	for link.Full() {
+		receive(t, p.woken)
+	}
+	link.Disconnect(kanava.CloseGoingAway, "")
+	receive(t, link.Done())
+}
+
+// heldLog holds who logs that a message is refused.
+type heldLog struct{ begun, gate chan struct{} }
+
+func (l *heldLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l *heldLog) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *heldLog) WithGroup(string) slog.Handler            { return l }
+
+func (l *heldLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "message refused" {
+		l.begun <- struct{}{}
+		<-l.gate
+	}
+	return nil
 }
 
 func TestFunctionsSeeTheirDeadline(t *testing.T) {
