@@ -15,10 +15,13 @@ import (
 // it may have white space where a member was blanked. The decoded value shares
 // nothing with raw.
 //
-// Members that are not there and have a default get it. It returns every fault of raw, in the order of the input; missing members come
-// at the end of their object. Then what into points to is unspecified. If there
-// is none it calls the Validate methods of the value and its parts, inner ones
-// first, and returns the first error as a *ValidateError.
+// Members that are not there and have a default get it. Decode returns every fault
+// of raw, in the order of the input; missing members come at the end of their
+// object. Of what types with UnmarshalJSON refuse it returns the first, if there
+// is nothing else. Then what into points to is unspecified.
+//
+// If there is no fault it calls the Validate methods of the value and its parts,
+// inner ones first, and returns the first error as a *ValidateError.
 func (m *Model) Decode(ctx context.Context, raw []byte, into any) ([]Fault, error) {
 	faults, raw := inspect(m.root, raw)
 	if faults != nil {
@@ -32,6 +35,11 @@ func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Faul
 	if err := json.Unmarshal(raw, into, m.decoding); err != nil {
 		if t := reflect.TypeOf(into); t == nil || t.Kind() != reflect.Pointer || t.Elem() != m.typ {
 			return nil, fmt.Errorf("typemodel: %v decoded into %v", m.typ, t)
+		}
+		w := startWalk(m.root, raw)
+		defer w.end()
+		if faults := w.everyFault(m.root); faults != nil {
+			return faults, nil
 		}
 		return []Fault{judged(err)}, nil
 	}

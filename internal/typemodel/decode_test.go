@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -104,6 +105,44 @@ func TestFaults(t *testing.T) {
 	} {
 		_, got, err := decode[order](t, tc.raw)
 		run(tc.why, got, err, tc.want...)
+	}
+}
+
+// TestFaultsOfTextTypes proves that what the decoder judges is told with the rest,
+// wherever it stands, and as often.
+func TestFaultsOfTextTypes(t *testing.T) {
+	type f = typemodel.Fault
+	type addrs struct {
+		One   netip.Addr             `json:"one"`
+		Two   *netip.Addr            `json:"two" format:"ipv4"`
+		Named map[netip.Addr][]mode  `json:"named"`
+		Count int                    `json:"count" minimum:"1"`
+		Deep  map[string]*netip.Addr `json:"deep"`
+	}
+	for _, tc := range []struct {
+		why, raw string
+		want     []f
+	}{
+		{"all is well", `{"one":"::1","two":null,"named":{"::1":["read"]},"count":1,"deep":{}}`, nil},
+		{
+			"with another fault", `{"one":"x","two":"1.2.3.4","named":{},"count":0,"deep":{}}`,
+			[]f{{"/one", "is not valid for Addr"}, {"/count", "must be at least 1"}},
+		},
+		{
+			"several of them", `{"one":"\u0078","two":"::1","named":{"a/b":["read","x"],"::1":[]},"count":1,"deep":{"~":"y"}}`,
+			[]f{
+				{"/one", "is not valid for Addr"},
+				{"/two", "must be an IPv4 address"}, // of the two reasons the tag's
+				{"/named/a~1b", "the name is not valid for Addr"},
+				{"/named/a~1b/1", `must be one of "read", "write"`},
+				{"/deep/~0", "is not valid for Addr"},
+			},
+		},
+	} {
+		_, got, err := decode[addrs](t, tc.raw)
+		if diff := cmp.Diff(tc.want, got); diff != "" || err != nil {
+			t.Errorf("%s: error %v\n%s", tc.why, err, diff)
+		}
 	}
 }
 

@@ -16,6 +16,8 @@ type walker struct {
 	faults     []faultAt
 	faultBytes int
 	full       bool // no more faults are wanted: everybody returns
+	texts      bool // there are values of types with text methods
+	judge      bool // those types are asked
 	hints      int  // names suggested so far
 
 	fillings  []filling // in the order of the text
@@ -34,8 +36,8 @@ var walkers = sync.Pool{New: func() any { return new(walker) }}
 func inspect(n *node, data []byte) ([]Fault, []byte) {
 	w := startWalk(n, data)
 	defer w.end()
-	if faults := w.result(); faults != nil {
-		return faults, nil
+	if len(w.faults) > 0 {
+		return w.everyFault(n), nil
 	}
 	if len(w.fillings) > 0 {
 		return nil, w.filled()
@@ -46,14 +48,32 @@ func inspect(n *node, data []byte) ([]Fault, []byte) {
 // startWalk returns a walker that has been over data. The caller ends it.
 func startWalk(n *node, data []byte) *walker {
 	w := walkers.Get().(*walker)
-	w.data, w.pos = data, jsonscan.SpaceEnd(data, 0)
-	w.value(n)
+	w.data = data
+	w.walk(n)
 	return w
 }
 
-// end gives w back.
-func (w *walker) end() {
-	w.data = nil
+func (w *walker) walk(n *node) {
+	w.pos = jsonscan.SpaceEnd(w.data, 0)
+	w.value(n)
+}
+
+// everyFault returns the faults of a walk that has found some, or after which
+// the decode has failed, with those that only types with text methods can find:
+// for what has no fault, the decode asks them.
+func (w *walker) everyFault(n *node) []Fault {
+	if w.texts {
+		data := w.data
+		w.reset()
+		w.data, w.judge = data, true
+		w.walk(n)
+	}
+	return w.result()
+}
+
+// reset forgets everything but the room that there is.
+func (w *walker) reset() {
+	w.data, w.texts, w.judge = nil, false, false
 	w.path, w.keys = w.path[:0], w.keys[:0]
 	w.starts, w.ends = w.starts[:0], w.ends[:0]
 	w.faultBytes, w.full, w.hints, w.fillBytes = 0, false, 0, 0
@@ -61,6 +81,11 @@ func (w *walker) end() {
 	w.faults = w.faults[:0]
 	clear(w.fillings)
 	w.fillings = w.fillings[:0]
+}
+
+// end gives w back.
+func (w *walker) end() {
+	w.reset()
 	const most = 16 << 10 // bytes or entries of one kind that are kept
 	if cap(w.text) <= most && cap(w.keys) <= most && cap(w.starts) <= most && cap(w.fillings) <= most/16 {
 		walkers.Put(w)

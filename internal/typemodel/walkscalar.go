@@ -1,7 +1,9 @@
 package typemodel
 
 import (
+	"encoding"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -44,11 +46,24 @@ func (w *walker) content(n *node, start, end int, escaped bool) {
 	case shapeFloat:
 		w.checkFloat(n, start, text)
 	}
+	before := len(w.faults)
 	for _, c := range n.checks.text {
 		if message := c.fault(text); message != "" {
 			w.fault(start, message)
 		}
 	}
+	if n.shape == shapeText {
+		w.texts = true
+		if w.judge && len(w.faults) == before && !n.takesText(text) {
+			w.fault(start, "is not valid for "+rootName(n.typ))
+		}
+	}
+}
+
+// takesText asks a type with text methods.
+func (n *node) takesText(text []byte) bool {
+	v, ok := reflect.TypeAssert[encoding.TextUnmarshaler](reflect.New(n.typ))
+	return !ok || v.UnmarshalText(text) == nil
 }
 
 // number returns the text of the number at pos and moves behind it.
