@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,12 +61,33 @@ var limitsTests = []struct {
 		c.SendText(`{"action":"count","message":"x"}`)
 		return c.code()
 	}, [2]string{"", "resource_exhausted"}},
+	{"fewer bytes that wait", kanava.Limits{WaitingBytes: 60}, func(c *limited) string {
+		start := time.Now()
+		c.SendText(`{"action":"slow"}`) // takes 3 s
+		for range 2 {
+			c.SendText(`{"action":"count","message":"` + strings.Repeat("x", 50) + `"}`)
+		}
+		return time.Since(start).Round(time.Second).String()
+	}, [2]string{"0s", "3s"}},
+	{"fewer bytes that are kept", kanava.Limits{Values: 10}, func(c *limited) string {
+		c.SendText(`{"action":"keep","message":"0123456789"}`)
+		return c.code()
+	}, [2]string{"", "too_large"}},
 	{"fewer subscriptions", kanava.Limits{Subscriptions: 1}, func(c *limited) string {
 		c.SendText(`{"action":"join","message":"a"}`)
 		c.Next()
 		c.SendText(`{"action":"join","message":"b"}`)
 		return c.code()
 	}, [2]string{"", "resource_exhausted"}},
+	{"a smaller queue for who has a session", kanava.Limits{Queue: 1000}, func(c *limited) string {
+		c.SendText(`{"action":"login","id":"ann"}`)
+		c.Next()
+		c.Stall()
+		c.SendText(`{"action":"flood"}`)
+		synctest.Wait()
+		c.Resume()
+		return c.frameOrClose()
+	}, [2]string{strings.Repeat("x", 900), "closed 4409"}},
 	{"a smaller queue", kanava.Limits{QueueNoUser: 1000}, func(c *limited) string {
 		c.Stall()
 		c.SendText(`{"action":"flood"}`)
@@ -151,6 +173,9 @@ func TestLimitsOfAChannelBesideTheServers(t *testing.T) {
 						) error {
 							return nil
 						}, open),
+						kanava.OnDo("keep", func(ctx context.Context, ch *line, in text) error {
+							return kanava.NewValue[string]("kept").Set(ctx, ch, in.Message)
+						}, open),
 						kanava.OnDo("hang", func(ctx context.Context, _ *line, _ kanava.None) error { <-ctx.Done(); return nil }, open, kanava.Concurrent()),
 						kanava.OnDo("join", func(ctx context.Context, ch *line, in text) error { return hub.Subscribe(ctx, in.Message, ch.ID()) }, open),
 						kanava.OnDo("flood", func(ctx context.Context, ch *line, _ kanava.None) error {
@@ -180,6 +205,27 @@ func TestLimitsOfAChannelBesideTheServers(t *testing.T) {
 					}
 				})
 			})
+		}
+	}
+}
+
+// No limit of a channel is forgotten: each is in the table above, or shown by a
+// test of its own below.
+func TestLimitsOfAChannelAreAllShown(t *testing.T) {
+	shown := map[string]bool{
+		"AddressConns": true, "UserConns": true, "UserRate": true, "OpenTime": true,
+		"Event": true, // of the server alone
+	}
+	for _, tc := range limitsTests {
+		for i, own := 0, reflect.ValueOf(tc.own); i < own.NumField(); i++ {
+			if !own.Field(i).IsZero() {
+				shown[own.Type().Field(i).Name] = true
+			}
+		}
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[kanava.Limits]()) {
+		if !shown[field.Name] {
+			t.Errorf("no test shows Limits.%s of a channel", field.Name)
 		}
 	}
 }
