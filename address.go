@@ -12,6 +12,9 @@ type address struct {
 	on   *channelDef
 }
 
+// addresses is what one connection is counted by.
+type addresses []address
+
 // addressOf returns what one client has for itself: an IPv4 address, or the
 // /64 network of an IPv6 address, in which it can choose one freely. All
 // addresses that cannot be read are one, the zero Addr.
@@ -31,7 +34,7 @@ func addressOf(remote string) netip.Addr {
 
 // enterAddress counts a connection to a channel from remote, or refuses it;
 // leaveAddress undoes that. A call over HTTP is one too, to no channel.
-func (s *core) enterAddress(on *channelDef, remote string) ([]address, *Error) {
+func (s *core) enterAddress(on *channelDef, remote string) (*addresses, *Error) {
 	server, own := s.limits.AddressConns, 0
 	if on != nil {
 		own = on.own.AddressConns
@@ -49,18 +52,21 @@ func (s *core) enterAddress(on *channelDef, remote string) ([]address, *Error) {
 	} else if server == 0 || s.addresses[all] < server {
 		s.addresses[all]++
 		if on == nil {
-			return []address{all}, nil
+			return &addresses{all}, nil
 		}
 		s.addresses[here]++
-		return []address{all, here}, nil
+		return &addresses{all, here}, nil
 	}
 	return nil, Errorf(CodeResourceExhausted, "too many connections from this address: the limit is %d", limit)
 }
 
 // leaveAddress takes out a connection, whether it is counted or not; s.mu is
 // held.
-func (s *core) leaveAddress(counted []address) {
-	for _, at := range counted {
+func (s *core) leaveAddress(counted *addresses) {
+	if counted == nil {
+		return
+	}
+	for _, at := range *counted {
 		if s.addresses[at]--; s.addresses[at] == 0 {
 			delete(s.addresses, at)
 		}

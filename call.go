@@ -100,7 +100,9 @@ func (c *conn) begin(x *call, ordered bool) bool {
 	if c.phase >= phaseClosing && x.a.kind != KindDisconnect {
 		return false
 	}
-	x.m.canceled = x.m.canceled || c.canceled && x.m.id == c.taken
+	if v := c.v1; v != nil {
+		x.m.canceled = x.m.canceled || v.canceled && x.m.id == v.taken
+	}
 	x.next = c.calls
 	if x.next != nil {
 		x.next.prev = x

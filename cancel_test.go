@@ -22,11 +22,11 @@ func TestP13_ACancelFindsACallThatIsAboutToBegin(t *testing.T) {
 	}
 	link.Start()
 	c := link.c
-	c.greeting.hear()
+	c.v1.hear()
 	c.mu.Lock()
 	c.phase, c.working = phaseOpen, true // this goroutine does the work
 	c.mu.Unlock()
-	c.greeted.set()
+	c.v1.greeted.set()
 	c.out.release(nil, true)
 
 	link.Receive([]byte(`{"do":"run","id":1}`), false)
@@ -37,7 +37,7 @@ func TestP13_ACancelFindsACallThatIsAboutToBegin(t *testing.T) {
 	link.Receive([]byte(`{"cancel":1}`), false)
 	c.handle(m)
 	link.Receive([]byte(`{"do":"run","id":2}`), false)
-	if m, _ = c.nextMessage(); m.id != 2 || c.canceled {
+	if m, _ = c.nextMessage(); m.id != 2 || c.v1.canceled {
 		t.Error("the next call is canceled, too")
 	}
 	c.mu.Lock()

@@ -109,4 +109,4 @@ func (ch *Channel[Open, Session]) Close(ctx context.Context, code CloseCode, rea
 func (ch *Channel[Open, Session]) Closed() (CloseCode, string) { return ch.c.closed() }
 
 // Context returns a context that ends when the connection does.
-func (ch *Channel[Open, Session]) Context() context.Context { return &ch.c.life }
+func (ch *Channel[Open, Session]) Context() context.Context { return ch.c.life.context() }

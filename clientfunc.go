@@ -140,7 +140,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	more := a.more
+	life, more := c.life.context(), a.more
 	for {
 		select {
 		case <-a.done:
@@ -153,7 +153,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 			err = ctx.Err()
 		case <-timer.C:
 			err = Errorf(CodeDeadlineExceeded, "the client did not answer in time")
-		case <-c.life.Done():
+		case <-life.Done():
 			return nil, ErrClosed
 		}
 		if c.closeAsk(id) {
@@ -169,41 +169,48 @@ func (c *conn) openAsk(by *call) (uint64, *ask, error) {
 	switch {
 	case c.phase >= phaseClosing:
 		return 0, nil, ErrClosed
-	case len(c.asks.open) >= maxAsks:
+	case len(c.v1.asks.open) >= maxAsks:
 		return 0, nil, Errorf(CodeResourceExhausted, "too many calls wait for the client: the limit is %d", maxAsks)
 	}
-	if c.asks.open == nil {
-		c.asks.open = make(map[uint64]*ask)
+	asks := &c.v1.asks
+	if asks.open == nil {
+		asks.open = make(map[uint64]*ask)
 	}
-	c.asks.last++
+	asks.last++
 	a := &ask{more: make(chan struct{}), done: make(chan struct{})}
 	if by != nil && by.c == c {
 		a.by = by
 	}
-	c.asks.open[c.asks.last] = a
+	asks.open[asks.last] = a
 	c.resume() // the answer has to be read
-	return c.asks.last, a, nil
+	return asks.last, a, nil
 }
 
 // closeAsk forgets a call, and reports whether it was there.
 func (c *conn) closeAsk(id uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, found := c.asks.open[id]
-	delete(c.asks.open, id)
+	_, found := c.v1.asks.open[id]
+	delete(c.v1.asks.open, id)
 	return found
 }
+
+// isAsking reports whether the client has calls to answer; c.mu is held.
+func (c *conn) isAsking() bool { return c.v1 != nil && len(c.v1.asks.open) > 0 }
 
 // abortAsks ends the calls of the client's functions that were begun under a
 // former user, but for those of one call: the next user does not answer for
 // the former. c.mu is held.
 func (c *conn) abortAsks(but *call) {
-	for id, a := range c.asks.open {
+	if c.v1 == nil {
+		return
+	}
+	for id, a := range c.v1.asks.open {
 		if but != nil && a.by == but {
 			continue
 		}
 		a.err = errAborted
-		delete(c.asks.open, id)
+		delete(c.v1.asks.open, id)
 		close(a.done)
 		c.tell(form.AppendCancel(nil, id))
 	}
@@ -238,7 +245,7 @@ func (c *conn) takeAnswer(id uint64, m *message) *Error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.asks.open[id]
+	a := c.v1.asks.open[id]
 	switch {
 	case a == nil:
 	case found[memberWait].Found():
@@ -251,7 +258,7 @@ func (c *conn) takeAnswer(id uint64, m *message) *Error {
 		if found[memberOut].Found() {
 			a.out = bytes.Clone(m.raw(memberOut))
 		}
-		delete(c.asks.open, id)
+		delete(c.v1.asks.open, id)
 		close(a.done)
 	}
 	return nil

@@ -112,7 +112,7 @@ func subscribeClient(ctx context.Context, c *conn, at hubTopic, f *family, key s
 func unsubscribeClient(_ context.Context, c *conn, at hubTopic, _ *family, _ string) error {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	if sub := c.subs[at]; sub != nil && sub.byClient {
+	if sub := c.subs.get(at); sub != nil && sub.byClient {
 		c.end(sub, "unsubscribed")
 	}
 	return nil

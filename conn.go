@@ -22,63 +22,55 @@ type conn struct {
 	core        *core
 	def         *channelDef
 	form        form.Form
-	peer        Peer
 	id          string
 	subprotocol string
 	opening     any  // pointer to the opening data
 	ch          Conn // the *Channel
 	opened      time.Time
-	done        chan struct{}
-	life        lazyContext
+	life        lifetime
 	out         outbox
-	greeting    *greeting // what kanava.v1 keeps until the client has said hello; nil in other forms
-	greeted     atomicFlag
-	was         []string      // ids that the client's last connections had, as it says; set by the hello, or a mark
-	ping        time.Duration // OpenRequest.Ping
-	upstream    string        // OpenRequest.Upstream, of kanava.v1
+	v1          *envelopeConn // what kanava.v1 needs besides; nil in other forms
 	marks       *marks        // of the plain form where OpenRequest.Marks asks for them; nil otherwise
-	broken      []time.Time   // when the last invalid frames came; of the goroutine that reads
 
 	rate    bucket
 	own     atomic.Pointer[buckets] // of actions called while nobody had signed in; nil until needed
 	ofUser  atomic.Pointer[buckets] // of the user who has signed in; nil while nobody has
 	strikes atomic.Int32            // what was refused for its rate in a row
 
-	slot      int       // guarded by core.mu: where it stands among those of its channel
-	addresses []address // guarded by core.mu: what it is counted by where Limits.AddressConns is set
+	slot      int32      // guarded by core.mu: where it stands among those of its channel
+	addresses *addresses // guarded by core.mu: what it is counted by where Limits.AddressConns is set; nil otherwise
 
 	current  atomic.Pointer[session] // nil while nobody has signed in
 	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
 	expiry   *time.Timer             // guarded by sessions
 
 	subMu      sync.Mutex
-	subs       map[hubTopic]*subscription    // guarded by subMu
-	gone       bool                          // guarded by subMu: no more of either
+	subs       subscriptions                 // guarded by subMu
 	present    map[presenceSpot]presenceStay // guarded by subMu: where it has joined
-	recoveries int                           // guarded by subMu: answers to recover under way
+	recoveries int8                          // guarded by subMu: answers to recover under way
+	gone       bool                          // guarded by subMu: no more of either
 
-	mu        sync.Mutex
-	phase     phase // guarded by mu, as is all that follows
-	started   bool  // OnConnect runs, has run or does not have to: OnDisconnect follows
-	waiting   fifo[message]
-	bytes     int       // of waiting
+	started   bool      // guarded by mu, as is all that follows: OnConnect runs, has run or does not have to: OnDisconnect follows
 	working   bool      // a goroutine works waiting off
-	calls     *call     // the running ones
-	running   int       // their number
-	beside    int       // how many of them others run beside
-	ordered   *call     // the one whose turn it is
 	blocked   bool      // the transport was told to wait, and Wake has not come
-	asks      asks      // calls of the client's functions that it has not answered
-	values    *values   // nil while none is kept
-	away      CloseCode // what the client was told that the connection ends with; 0 is nothing
 	looking   bool      // a message was taken from waiting whose call has not begun: it counts as if it waited
-	taken     uint64    // id of the message that was taken from waiting last
-	canceled  bool      // the client has canceled it before its call began
-	closing   *Closing  // Close was called
-	holders   int       // running calls that the close waits for
 	draining  bool      // no new messages; closes when idle
+	buried    bool      // OnDisconnect has returned
+	phase     phase     // where it stands
+	away      CloseCode // what the client was told that the connection ends with; 0 is nothing
+	mu        sync.Mutex
+	running   int32 // number of calls
+	beside    int32 // how many of them others run beside
+	holders   int32 // running calls that the close waits for
+	bytes     int   // of waiting
+	waiting   fifo[message]
+	calls     *call         // the running ones
+	ordered   *call         // the one whose turn it is
+	values    *values       // nil while none is kept
+	done      chan struct{} // closed when it is buried; nil until somebody asks
+	closing   *Closing      // Close was called
+	ended     *Closing      // how it ended, once phase is phaseEnded
 	closeWait *time.Timer
-	ended     Closing // how it ended, once phase is phaseEnded
 }
 
 type phase uint8
@@ -159,7 +151,7 @@ func (c *conn) start() {
 	}
 	if c.form.Envelope() {
 		c.phase = phaseGreeting
-		c.greeting.start(c)
+		c.v1.start(c)
 		return
 	}
 	c.started = true
@@ -214,7 +206,7 @@ func (c *conn) enqueue(m message) (more bool) {
 		c.sendError(form.Route{ID: m.id}, Errorf(CodeUnavailable, "the server is shutting down"))
 		return true
 	}
-	if len(c.asks.open) > 0 && c.overfull() {
+	if c.isAsking() && c.overfull() {
 		m.release()
 		c.sendError(form.Route{ID: m.id}, Errorf(CodeResourceExhausted, "too many calls are waiting: the limit is %d", c.def.limits.WaitingCalls))
 		return true
@@ -241,12 +233,12 @@ func (c *conn) full() bool {
 // isFull reports whether reading has to stop. It goes on while a function
 // waits for the client's answer, which comes behind whatever else comes.
 func (c *conn) isFull() bool {
-	return c.phase < phaseClosing && len(c.asks.open) == 0 && c.overfull()
+	return c.phase < phaseClosing && !c.isAsking() && c.overfull()
 }
 
 func (c *conn) overfull() bool {
 	l := &c.def.limits
-	calls := c.running - c.beside + c.waiting.len()
+	calls := int(c.running-c.beside) + c.waiting.len()
 	if c.looking {
 		calls++
 	}
@@ -257,7 +249,7 @@ func (c *conn) overfull() bool {
 func (c *conn) resume() {
 	if c.blocked && !c.isFull() {
 		c.blocked = false
-		c.peer.Wake()
+		c.out.peer.Wake()
 	}
 }
 
@@ -300,7 +292,10 @@ func (c *conn) nextMessage() (m message, ok bool) {
 	}
 	m = c.waiting.pop()
 	c.bytes -= len(m.data)
-	c.looking, c.taken, c.canceled = true, m.id, false
+	c.looking = true
+	if c.v1 != nil {
+		c.v1.taken, c.v1.canceled = m.id, false
+	}
 	c.resume() // fewer bytes wait
 	return m, true
 }
@@ -408,18 +403,19 @@ func (c *conn) disconnect(code CloseCode, reason string) {
 		return
 	}
 	c.phase = phaseEnded
-	c.ended = Closing{Code: code, Reason: reason}
+	ended := Closing{Code: code, Reason: reason}
+	c.ended = &ended
 	c.discard()
 	for x := c.calls; x != nil; x = x.next {
 		x.cancel(context.Canceled)
 	}
 	c.mu.Unlock()
 
-	if c.greeting != nil {
-		c.greeting.stop()
+	if c.v1 != nil {
+		c.v1.hear()
 	}
-	c.life.cancel(context.Canceled)
-	c.out.close(c.ended, true)
+	c.life.end()
+	c.out.close(ended, true)
 	c.leaveHub()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -472,5 +468,23 @@ func (c *conn) bury() {
 	code, _ := c.closed()
 	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Since(c.opened))
 	c.core.remove(c)
-	close(c.done)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buried = true
+	if c.done != nil {
+		close(c.done)
+	}
+}
+
+// doneChan returns a channel that is closed when the connection is buried.
+func (c *conn) doneChan() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.buried {
+			close(c.done)
+		}
+	}
+	return c.done
 }

@@ -162,7 +162,6 @@ func (s *core) add(c *conn) *Error {
 		s.slots[c.def] = slots
 	}
 	slots.add(c)
-	s.hub.sinks.Store(c.id, c)
 	return nil
 }
 

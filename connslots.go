@@ -7,7 +7,7 @@ import "iter"
 // come and go. Guarded by core.mu.
 type connSlots struct {
 	list []*conn // nil where a slot is free
-	free []int   // the free ones
+	free []int32 // the free ones
 }
 
 func (s *connSlots) count() int { return len(s.list) - len(s.free) }
@@ -18,7 +18,7 @@ func (s *connSlots) add(c *conn) {
 		s.list[c.slot] = c
 		return
 	}
-	c.slot = len(s.list)
+	c.slot = int32(len(s.list))
 	s.list = append(s.list, c)
 }
 

@@ -147,7 +147,7 @@ func (c *conn) sessionMissing() *Error {
 func (c *conn) besideRoom() *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if limit := c.def.limits.WaitingCalls; c.beside >= limit {
+	if limit := c.def.limits.WaitingCalls; int(c.beside) >= limit {
 		return Errorf(CodeResourceExhausted, "too many calls are running: the limit is %d", limit)
 	}
 	return nil

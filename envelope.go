@@ -78,10 +78,10 @@ func (c *conn) receiveFrame(m message) (more bool) {
 		c.invalidFrame(&m, err)
 		return !c.full()
 	}
-	if kind == memberDo && c.greeting.said.Load() {
+	if kind == memberDo && c.v1.said.Load() {
 		return c.enqueue(m)
 	}
-	if kind == memberBin && c.greeting.said.Load() && c.upstream != "" {
+	if kind == memberBin && c.v1.said.Load() && c.v1.upstream != "" {
 		data, ok := m.bytes(memberBin)
 		if !ok {
 			c.invalidFrame(&m, Errorf(CodeInvalidFrame, "the member %q is bytes in base64", "bin"))
@@ -104,7 +104,7 @@ func (c *conn) receiveBytes(m message) (more bool) {
 		c.strike(tooFast)
 		return !c.full()
 	}
-	if c.greeting.said.Load() {
+	if c.v1.said.Load() {
 		return c.enqueue(m)
 	}
 	c.invalidFrame(&m, errNoHello)
@@ -184,7 +184,7 @@ func (c *conn) control(m *message, kind int) *Error {
 	if kind == memberHello {
 		return c.hello(m.raw(memberHello))
 	}
-	if !c.greeting.said.Load() {
+	if !c.v1.said.Load() {
 		return errNoHello
 	}
 	switch kind {
@@ -229,17 +229,17 @@ func (c *conn) refuseFrame(m *message, e *Error) {
 // the hello, close the connection.
 func (c *conn) invalidFrame(m *message, e *Error) {
 	m.id = 0
-	if c.greeting.hear() {
+	if c.v1.hear() {
 		m.release()
-		c.refuse(&c.life, e)
+		c.refuse(context.Background(), e)
 		return
 	}
 	c.chargeError()
 	c.refuseFrame(m, e)
 	now := time.Now()
-	c.broken = append(slices.DeleteFunc(c.broken, func(t time.Time) bool { return now.Sub(t) > invalidTime }), now)
-	if len(c.broken) >= invalidMost {
-		c.closeWith(&c.life, Closing{Code: CloseBadRequest, Reason: CloseBadRequest.String()})
+	c.v1.broken = append(slices.DeleteFunc(c.v1.broken, func(t time.Time) bool { return now.Sub(t) > invalidTime }), now)
+	if len(c.v1.broken) >= invalidMost {
+		c.closeWith(context.Background(), Closing{Code: CloseBadRequest, Reason: CloseBadRequest.String()})
 	}
 }
 
@@ -257,8 +257,8 @@ func (c *conn) cancelCall(id uint64) {
 			return
 		}
 	}
-	if c.taken == id {
-		c.canceled = true
+	if c.v1.taken == id {
+		c.v1.canceled = true
 		return
 	}
 	for i := range c.waiting.len() {

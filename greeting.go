@@ -18,9 +18,24 @@ import (
 // that comes after the route, the origin and the limits is told by frames,
 // because browsers cannot read a refused handshake.
 
+// envelopeConn is what a connection of kanava.v1 has besides what all have.
+type envelopeConn struct {
+	greeting
+	greeted atomicFlag // the client is told that it is open
+
+	ping     time.Duration // OpenRequest.Ping
+	upstream string        // OpenRequest.Upstream
+	was      []string      // ids that the client's last connections had, as it says; set by the hello
+	broken   []time.Time   // when the last invalid frames came; of the goroutine that reads
+
+	asks     asks   // guarded by conn.mu, as is all that follows: calls of the client's functions that it has not answered
+	taken    uint64 // id of the message that was taken from waiting last
+	canceled bool   // the client has canceled it before its call began
+}
+
 // greeting is what is kept until the client has said hello.
 type greeting struct {
-	req OpenRequest
+	req *OpenRequest // nil once the client is authenticated
 
 	said atomic.Bool // the client has said hello, or it is too late for that
 
@@ -59,25 +74,23 @@ func (g *greeting) hear() bool {
 	return true
 }
 
-func (g *greeting) stop() { g.hear() }
-
 // hello takes the first frame. A second one is an error.
 func (c *conn) hello(raw []byte) *Error {
 	var h hello
 	if err := json.Unmarshal(raw, &h); err != nil {
 		return Errorf(CodeInvalidFrame, "the hello is not as it should be").Because(err)
 	}
-	if !c.greeting.hear() {
+	if !c.v1.hear() {
 		return Errorf(CodeInvalidFrame, "hello is for the first frame of a connection")
 	}
 	if c.core.tooOld(h.Contract) {
-		c.closeWith(&c.life, Closing{Code: CloseUpgradeRequired, Reason: CloseUpgradeRequired.String()})
+		c.closeWith(context.Background(), Closing{Code: CloseUpgradeRequired, Reason: CloseUpgradeRequired.String()})
 		return nil
 	}
 	if h.Token != "" {
-		c.greeting.req.Token = h.Token
+		c.v1.req.Token = h.Token
 	}
-	c.was = formerConns(h.Was)
+	c.v1.was = formerConns(h.Was)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != phaseGreeting {
@@ -98,7 +111,7 @@ func formerConns(was []string) []string {
 // greet authenticates the client and tells it that it is open. It reports
 // whether OnConnect comes next. In forms without a hello that is so.
 func (c *conn) greet() (ok bool) {
-	if c.greeting == nil {
+	if c.v1 == nil {
 		return true
 	}
 	refusal := errInternal
@@ -111,13 +124,13 @@ func (c *conn) greet() (ok bool) {
 			c.refuse(context.Background(), refusal)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(&c.life, c.def.limits.OpenTime)
+	ctx, cancel := context.WithTimeout(c.life.context(), c.def.limits.OpenTime)
 	defer cancel()
 	// The client is told in time, whether Authenticate minds its context or not.
 	stop := context.AfterFunc(ctx, func() { c.refuse(context.Background(), openError(ctx, ctx.Err())) })
 	defer stop()
-	err := c.authenticate(ctx, &c.greeting.req)
-	c.greeting.req = OpenRequest{}
+	err := c.authenticate(ctx, c.v1.req)
+	c.v1.req = nil
 	if err != nil {
 		refusal = openError(ctx, err)
 		return false
@@ -141,9 +154,9 @@ func (c *conn) tellOpen() bool {
 		return false
 	}
 	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
-		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
-		Contract: contract, Upstream: c.upstream,
-	})}}, &c.greeted)
+		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.v1.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
+		Contract: contract, Upstream: c.v1.upstream,
+	})}}, &c.v1.greeted)
 	c.started = true
 	if c.draining {
 		c.tellDraining()
@@ -155,7 +168,7 @@ func (c *conn) tellOpen() bool {
 // c.mu is held.
 func (c *conn) tellDraining() {
 	end := c.core.drainClosing()
-	if c.greeted.isSet() && c.phase < phaseClosing && c.announce(end) {
+	if c.isGreeted() && c.phase < phaseClosing && c.announce(end) {
 		_ = c.queueNow(outItem{frame: awayFrame(end)})
 	}
 }
@@ -163,12 +176,16 @@ func (c *conn) tellDraining() {
 // announce reports whether the client is still to be told that the connection
 // ends so; a client that does not read is not. c.mu is held.
 func (c *conn) announce(end *Closing) bool {
-	if c.greeting == nil || c.away == end.Code || end.Code == CloseSlowConsumer {
+	if c.v1 == nil || c.away == end.Code || end.Code == CloseSlowConsumer {
 		return false
 	}
 	c.away = end.Code
 	return true
 }
+
+// isGreeted reports whether the client is told that it is open, which only
+// kanava.v1 does.
+func (c *conn) isGreeted() bool { return c.v1 != nil && c.v1.greeted.isSet() }
 
 // openedItem is the frame that says that OnConnect is over and has returned
 // nothing; nil in forms that have no such frame.
@@ -181,7 +198,7 @@ func (c *conn) openedItem() *outItem {
 
 // tellSession tells the client when its session ends.
 func (c *conn) tellSession(s *session) {
-	if !c.greeted.isSet() || s.id.Expires.IsZero() {
+	if !c.isGreeted() || s.id.Expires.IsZero() {
 		return
 	}
 	left := max(time.Until(s.id.Expires), 0)

@@ -59,8 +59,8 @@ type HTTPCall struct {
 	send    func(ctx context.Context, item []byte) error
 	stream  *streamEnd // of stream functions
 
-	caller  *user     // nil: it is not counted by who calls
-	counted []address // guarded by core.mu
+	caller  *user      // nil: it is not counted by who calls
+	counted *addresses // guarded by core.mu
 }
 
 func (s *core) httpMethods(req *OpenRequest) []string {

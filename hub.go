@@ -39,7 +39,8 @@ type HubOptions struct {
 type EventHub struct {
 	opts      HubOptions
 	shards    [64]hubShard
-	sinks     sync.Map // id -> sink: who can be named in Subscribe
+	sinks     sync.Map // id -> sink: who can be named in Subscribe and is no connection
+	homes     homes
 	presences presences
 	mu        sync.Mutex
 	families  map[string]*family // guarded by mu: topics made by NewTopic
@@ -149,19 +150,19 @@ func (h *EventHub) Close() {
 // subscriptions, CodeInvalidArgument for a topic that is empty, longer than
 // 256 bytes, or has control characters.
 func (h *EventHub) Subscribe(ctx context.Context, topic, subscriberID string) error {
-	s, ok := h.sinks.Load(subscriberID)
-	if !ok {
+	s := h.sinkOf(subscriberID)
+	if s == nil {
 		return Errorf(CodeNotFound, "no subscriber with this id is connected")
 	}
 	f, key := h.familyOf(topic)
-	return h.subscribe(ctx, s.(sink), topic, f, key)
+	return h.subscribe(ctx, s, topic, f, key)
 }
 
 // Unsubscribe undoes Subscribe. It is not an error if there is no
 // subscription, or no such subscriber.
 func (h *EventHub) Unsubscribe(_ context.Context, topic, subscriberID string) error {
-	if s, ok := h.sinks.Load(subscriberID); ok {
-		s.(sink).unsubscribe(hubTopic{h, topic})
+	if s := h.sinkOf(subscriberID); s != nil {
+		s.unsubscribe(hubTopic{h, topic})
 	}
 	return nil
 }
@@ -244,23 +245,24 @@ type subscription struct {
 	family *family // nil for a topic that no Topic has made; fixed, as is class
 	state  *topicState
 	to     sink
-	index  int       // in state.subs; guarded by state.mu
 	out    *outTopic // of channels; guarded by outbox.mu; nil until an outbox needs it
+	index  int32     // in state.subs; guarded by state.mu
+	ended  atomicFlag
+	class  class
 
 	// Of channels only, and fixed.
-	key   string
-	user  string         // whose it is; "" where nobody has signed in, or has an id
+	recovering bool // an answer to recover is under way; guarded by conn.subMu, as is byClient
+	byClient   bool // the client alone has made it
+
 	owned bool           // made while somebody was signed in
-	watch *presenceWatch // tells who is present; nil if nobody can be. Made while conn.subMu is held, fixed then
 	free  bool           // readable without a session
+	user  string         // whose it is; "" where nobody has signed in, or has an id
+	watch *presenceWatch // tells who is present; nil if nobody can be. Made while conn.subMu is held, fixed then
 	floor *floor         // of a Private topic; what it points to is guarded by state.mu
-
-	recovering bool // an answer to recover is under way; guarded by conn.subMu
-	byClient   bool // the client alone has made it; guarded by conn.subMu
-
-	class class
-	ended atomicFlag
 }
+
+// key is the part of the topic's name behind that of the family.
+func (sub *subscription) key() string { return sub.topic[len(sub.family.name)+1:] }
 
 func (h *EventHub) subscribe(ctx context.Context, to sink, topic string, f *family, key string) error {
 	if err := checkTopic(topic); err != nil {

@@ -33,11 +33,12 @@ const (
 // marks is where a client stands. It belongs to the goroutine that takes
 // frames, but for last.
 type marks struct {
-	id   string                   // of the connection
-	was  []string                 // the connections before
-	at   map[string]form.Position // by topic
-	live map[string]bool          // topics of at that the connection is subscribed to: of the others the client stands where it stood
-	told bool                     // the client has a mark
+	id     string                   // of the connection
+	was    []string                 // the connections before that the next mark names
+	former []string                 // all those that the client's mark named
+	at     map[string]form.Position // by topic
+	live   map[string]bool          // topics of at that the connection is subscribed to: of the others the client stands where it stood
+	told   bool                     // the client has a mark
 
 	last map[string]form.Position // guarded by conn.subMu: where the client stood, of topics that it was not subscribed to since
 }
@@ -51,12 +52,12 @@ type move struct {
 	lost  bool
 }
 
-func newMarks(id, last string) (*marks, []string) {
+func newMarks(id, last string) *marks {
 	was, at := parseMark(last)
 	return &marks{
-		id: id, was: was[:min(len(was), markWas)], told: last != "",
+		id: id, was: was[:min(len(was), markWas)], former: was, told: last != "",
 		at: maps.Clone(at), live: make(map[string]bool), last: at,
-	}, was
+	}
 }
 
 // resumeTopic tells a client that is subscribed to a topic now where it stands

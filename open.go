@@ -46,8 +46,8 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	if s.isDraining() {
 		return nil, s.unavailable()
 	}
-	c := &conn{core: s, def: m.def, peer: peer, id: rand.Text(), opened: time.Now(), done: make(chan struct{})}
-	c.out.wake = peer.Wake
+	c := &conn{core: s, def: m.def, id: rand.Text(), opened: time.Now()}
+	c.out.peer = peer
 	var refused *Error
 	if c.addresses, refused = s.enterAddress(m.def, req.RemoteAddr); refused != nil {
 		return nil, refused
@@ -64,11 +64,13 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	refusal := c.decodeOpening(ctx, m, req)
 	c.ch = m.def.newChannel(c)
 	if c.form.Envelope() {
-		c.greeting, c.ping, c.upstream = &greeting{req: *req}, req.Ping, req.Upstream
+		c.v1 = &envelopeConn{ping: req.Ping, upstream: req.Upstream}
+		own := *req
+		c.v1.req = &own
 		c.out.hold() // nothing goes out before the answer to the hello
 	} else {
 		if req.Marks {
-			c.marks, c.was = newMarks(c.id, req.LastID)
+			c.marks = newMarks(c.id, req.LastID)
 		}
 		if refusal == nil {
 			refusal = c.authenticate(ctx, req)

@@ -12,7 +12,7 @@ import (
 // until it gets nothing. A topic that is behind counts for that: awake is set
 // as long as there is one, unless all is held back.
 type outbox struct {
-	wake func() // the transport's Peer.Wake; called with mu held
+	peer Peer // is woken with mu held
 
 	mu      sync.Mutex
 	nodes   outNodes      // guarded by mu, as is all that follows: the items
@@ -124,7 +124,7 @@ func (o *outbox) first() slot {
 func (o *outbox) rouse() {
 	if !o.awake {
 		o.awake = true
-		o.wake()
+		o.peer.Wake()
 	}
 }
 

@@ -34,15 +34,18 @@ func atFrame(t *boxTopic, o uint64) string {
 
 func atSize(t *boxTopic) int { return itemCost + len(atFrame(t, t.o)) }
 
+// Wake implements Peer.
+func (m *boxModel) Wake() {
+	m.wakes++
+	if !m.asleep {
+		m.t.Fatal("wake: one came though the transport is awake")
+	}
+	m.asleep = false
+}
+
 func newBoxModel(t *rapid.T) *boxModel {
 	m := &boxModel{t: t, asleep: true}
-	m.box.wake = func() {
-		m.wakes++
-		if !m.asleep {
-			t.Fatal("wake: one came though the transport is awake")
-		}
-		m.asleep = false
-	}
+	m.box.peer = m
 	m.want.limit = rapid.SampledFrom(boxLimits).Draw(t, "limit")
 	m.want.chosen = func(t *boxTopic) int {
 		if i := slices.Index(m.box.class().behind, t.sub.out); t.sub.out != nil && i >= 0 {

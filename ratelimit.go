@@ -1,8 +1,10 @@
 package kanava
 
 import (
+	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,9 +35,14 @@ func (r Rate) time(n int) time.Duration {
 // bucket is a token bucket in the form of the generic cell rate algorithm
 // (ITU-T I.371): one time says how full it is. The zero value is full.
 type bucket struct {
-	mu   sync.Mutex
-	full time.Time // guarded by mu: when the bucket will be full again
+	full atomic.Int64 // when the bucket will be full again, in nanoseconds since begun
 }
+
+// begun is what the times of buckets are counted from: so long ago that the
+// virtual times of tests are later, too.
+var begun = time.Now().Add(-100 * 365 * 24 * time.Hour)
+
+func sinceBegun(t time.Time) int64 { return int64(t.Sub(begun)) }
 
 // errorCost is what a message costs that is answered with an error.
 const errorCost = 5
@@ -49,18 +56,17 @@ func (b *bucket) take(r Rate, now time.Time) (wait time.Duration) {
 	if r.unlimited() {
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	full := b.full
-	if full.Before(now) {
-		full = now
+	at, most, one := sinceBegun(now), r.time(r.Burst), r.time(1)
+	for {
+		former := b.full.Load()
+		full := max(former, at) + int64(one)
+		if wait = time.Duration(full-at) - most; wait > 0 {
+			return wait
+		}
+		if b.full.CompareAndSwap(former, full) {
+			return 0
+		}
 	}
-	full = full.Add(r.time(1))
-	if wait = full.Sub(now) - r.time(r.Burst); wait > 0 {
-		return wait
-	}
-	b.full = full
-	return 0
 }
 
 // charge takes tokens that are owed, whether they are there or not, but leaves
@@ -69,14 +75,14 @@ func (b *bucket) charge(r Rate, n int, now time.Time) {
 	if r.unlimited() {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.full.Before(now) {
-		b.full = now
-	}
-	b.full = b.full.Add(r.time(n))
-	if empty := now.Add(r.time(r.Burst)); b.full.After(empty) {
-		b.full = empty
+	at := sinceBegun(now)
+	empty := at + int64(r.time(r.Burst))
+	for {
+		former := b.full.Load()
+		full := min(max(former, at)+int64(r.time(n)), empty)
+		if b.full.CompareAndSwap(former, full) {
+			return
+		}
 	}
 }
 
@@ -122,11 +128,7 @@ func (b *buckets) fullAt() time.Time {
 	return at
 }
 
-func (b *bucket) fullAt() time.Time {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.full
-}
+func (b *bucket) fullAt() time.Time { return begun.Add(time.Duration(b.full.Load())) }
 
 // meter charges a message before anything is done for it: to the connection
 // and to its user.
@@ -161,7 +163,7 @@ func (c *conn) chargeNoise(n int) {
 // the connection.
 func (c *conn) strike(e *Error) {
 	if c.strikes.Add(1) >= maxStrikes {
-		c.closeWith(&c.life, closingFor(e))
+		c.closeWith(context.Background(), closingFor(e))
 	}
 }
 

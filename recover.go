@@ -98,11 +98,11 @@ func (c *conn) mayRead(sub *subscription) bool { return sub.free || c.liveSessio
 
 // subscriptionTo finds a subscription by the name of its topic; c.subMu is held.
 func (c *conn) subscriptionTo(topic string) *subscription {
-	if sub := c.subs[hubTopic{c.core.hub, topic}]; sub != nil {
+	if sub := c.subs.get(hubTopic{c.core.hub, topic}); sub != nil {
 		return sub
 	}
-	for at, sub := range c.subs { // of another hub
-		if at.topic == topic {
+	for sub := range c.subs.all() { // of another hub
+		if sub.topic == topic {
 			return sub
 		}
 	}
@@ -175,8 +175,19 @@ func (sub *subscription) missed(from form.Position, bytes int) (events []*event,
 	return sub.state.log.since(from, math.MaxInt, bytes, time.Now())
 }
 
+// former returns the ids that the client says its last connections had.
+func (c *conn) former() []string {
+	switch {
+	case c.v1 != nil:
+		return c.v1.was
+	case c.marks != nil:
+		return c.marks.former
+	}
+	return nil
+}
+
 // is reports whether id is that of this connection, or of one that its client
 // says it was before (D9).
 func (c *conn) is(id string) bool {
-	return id == c.id || slices.Contains(c.was, id)
+	return id == c.id || slices.Contains(c.former(), id)
 }

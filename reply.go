@@ -229,7 +229,7 @@ func (c *conn) tell(frame []byte) { _ = c.queue(outItem{frame: Frame{Data: frame
 
 // queueNow is queue for a frame that does not wait for the end of OnConnect.
 func (c *conn) queueNow(it outItem) error {
-	if !c.greeted.isSet() {
+	if !c.isGreeted() {
 		return c.queue(it)
 	}
 	return c.queued(c.out.addNow(it, c.queueLimit()))

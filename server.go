@@ -139,6 +139,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		s.hub = NewEventHub(HubOptions{Event: s.limits.Event, Observer: s.observer, Logger: s.logger})
 		s.ownHub = true
 	}
+	s.hub.homes.add(s)
 	return &Server[Session]{s}
 }
 
@@ -319,11 +320,13 @@ func (s *core) shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-empty: // also where ctx has ended
+		s.hub.homes.remove(s)
 		return nil
 	default:
 	}
 	select {
 	case <-empty:
+		s.hub.homes.remove(s)
 		return nil
 	case <-ctx.Done():
 		for c := range s.all() {

@@ -33,7 +33,7 @@ func (s *session) live() bool {
 // liveSession returns the session, nil where there is none or it has expired.
 // OnDisconnect sees the last one, expired or not.
 func (c *conn) liveSession() *session {
-	if s := c.current.Load(); s != nil && (s.live() || c.life.Err() != nil) {
+	if s := c.current.Load(); s != nil && (s.live() || c.life.isOver()) {
 		return s
 	}
 	return nil
@@ -113,7 +113,7 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 func (c *conn) refused(ctx context.Context, s *session) map[*subscription]bool {
 	var no map[*subscription]bool
 	for _, sub := range c.listSubscriptions() {
-		if sub.family == nil || sub.family.may == nil || sub.family.may(hooked(ctx, c), s.value, sub.key) == nil {
+		if sub.family == nil || sub.family.may == nil || sub.family.may(hooked(ctx, c), s.value, sub.key()) == nil {
 			continue
 		}
 		if no == nil {

@@ -2,7 +2,6 @@ package kanava
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/kanava-go/kanava/internal/form"
@@ -27,7 +26,7 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 	if known, err := c.hasSubscription(at, byClient); known || err != nil {
 		return err
 	}
-	sub := &subscription{hubTopic: at, to: c, family: f, key: key, free: c.def.public, byClient: byClient}
+	sub := &subscription{hubTopic: at, to: c, family: f, free: c.def.public, byClient: byClient}
 	var value any
 	if s := c.liveSession(); s != nil {
 		value, sub.owned, sub.user = s.value, true, s.id.UserID
@@ -45,13 +44,10 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 		return ErrClosed
 	case c.keeps(at, byClient):
 		return nil
-	case len(c.subs) >= c.def.limits.Subscriptions:
+	case c.subs.len() >= c.def.limits.Subscriptions:
 		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.def.limits.Subscriptions)
 	}
-	if c.subs == nil {
-		c.subs = make(map[hubTopic]*subscription)
-	}
-	c.subs[at] = sub
+	c.subs.add(sub)
 	add(sub)
 	c.watchPresence(sub)
 	return nil
@@ -69,7 +65,7 @@ func (c *conn) hasSubscription(at hubTopic, byClient bool) (bool, error) {
 // keeps reports whether there is a subscription already. What the server
 // subscribes too is no longer the client's to end; c.subMu is held.
 func (c *conn) keeps(at hubTopic, byClient bool) bool {
-	sub := c.subs[at]
+	sub := c.subs.get(at)
 	if sub != nil && !byClient {
 		sub.byClient = false
 	}
@@ -113,7 +109,7 @@ func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, reasonUnsubscrib
 func (c *conn) endSubscription(at hubTopic, reason string) {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	if sub := c.subs[at]; sub != nil {
+	if sub := c.subs.get(at); sub != nil {
 		c.end(sub, reason)
 	}
 }
@@ -121,7 +117,7 @@ func (c *conn) endSubscription(at hubTopic, reason string) {
 // end ends a subscription and says so. c.subMu is held until that is queued:
 // the frame of a new subscription comes after it.
 func (c *conn) end(sub *subscription, reason string) {
-	delete(c.subs, sub.hubTopic)
+	c.subs.remove(sub)
 	sub.drop(reason != reasonSession)
 	switch {
 	case c.form.Envelope():
@@ -143,20 +139,19 @@ func (c *conn) dropSubscriptions(end func(*subscription) (reason string)) {
 func (c *conn) listSubscriptions() []*subscription {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	return slices.Collect(maps.Values(c.subs))
+	return slices.Collect(c.subs.all())
 }
 
 func (c *conn) leaveHub() {
 	c.subMu.Lock()
 	subs := c.subs
 	present := c.present
-	c.subs, c.present, c.gone = nil, nil, true
+	c.subs, c.present, c.gone = subscriptions{}, nil, true
 	c.subMu.Unlock()
 	c.leavePresences(present)
-	for _, sub := range subs {
+	for sub := range subs.all() {
 		sub.drop(false)
 	}
-	c.core.hub.sinks.Delete(c.id)
 }
 
 // deliver implements sink: it queues the event and never waits.

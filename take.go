@@ -91,7 +91,7 @@ func (c *conn) filterInto(p Payload, use func(value any) error) (ok bool) {
 			c.core.logger.Error("outgoing middleware panicked", "conn", c.id, "topic", p.Topic, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	value, ok, err := c.outgoing(&c.life, p)
+	value, ok, err := c.outgoing(c.life.context(), p)
 	if ok {
 		err = use(value)
 	}

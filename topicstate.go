@@ -57,7 +57,7 @@ func (h *EventHub) register(sub *subscription) (grown int) {
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	sub.state, sub.class, sub.index = ts, ts.log.class, len(ts.subs)
+	sub.state, sub.class, sub.index = ts, ts.log.class, int32(len(ts.subs))
 	ts.subs = append(ts.subs, sub)
 	if sub.family != nil && sub.family.private {
 		sub.floor, grown = ts.floors.join(sub.user, ts.log.at.Offset, time.Now())

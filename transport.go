@@ -293,7 +293,7 @@ func (l *Link) Disconnect(code CloseCode, reason string) { l.c.disconnect(code, 
 
 // Done returns a channel that is closed when the connection has ended
 // and OnDisconnect has returned.
-func (l *Link) Done() <-chan struct{} { return l.c.done }
+func (l *Link) Done() <-chan struct{} { return l.c.doneChan() }
 
 // Ended returns how the connection ended, 0 while it has not.
 func (l *Link) Ended() (CloseCode, string) { return l.c.closed() }
