@@ -24,6 +24,8 @@ type client struct {
 	nc net.Conn
 	br *bufio.Reader
 	r  *rand.Rand
+
+	inflates bool // the server may compress
 }
 
 // request is what a client asks for.
@@ -31,6 +33,7 @@ type request struct {
 	path     string
 	protocol string // "" for none
 	token    string // "" for none
+	compress bool
 }
 
 func (q request) String() string {
@@ -39,6 +42,9 @@ func (q request) String() string {
 	b.WriteString("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
 	if q.protocol != "" {
 		b.WriteString("Sec-WebSocket-Protocol: " + q.protocol + "\r\n")
+	}
+	if q.compress {
+		b.WriteString(offer)
 	}
 	if q.token != "" {
 		b.WriteString("Authorization: Bearer " + q.token + "\r\n")
@@ -56,7 +62,7 @@ func dialTCP(addr string, r *rand.Rand) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{nc, bufio.NewReaderSize(nc, 1<<10), r}, nil
+	return &client{nc: nc, br: bufio.NewReaderSize(nc, 1<<10), r: r}, nil
 }
 
 // dial connects. The error is a *refusedError if the server turns the client
@@ -80,6 +86,11 @@ func dial(addr string, r *rand.Rand, q request) (*client, error) {
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		c.drop()
 		return nil, &refusedError{res.StatusCode}
+	}
+	c.inflates = res.Header.Get("Sec-WebSocket-Extensions") != ""
+	if c.inflates != q.compress {
+		c.drop()
+		return nil, fmt.Errorf("handshake: compression was offered: %t, and taken: %t", q.compress, c.inflates)
 	}
 	return c, nil
 }
@@ -119,12 +130,18 @@ func (c *client) next() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.Masked || !h.Fin || h.Rsv != 0 || h.Length > 1<<21 {
+		packed := h.Rsv == ws.Rsv(true, false, false) && c.inflates && !h.OpCode.IsControl()
+		if h.Masked || !h.Fin || h.Rsv != 0 && !packed || h.Length > 1<<21 {
 			return nil, fmt.Errorf("the server broke a rule: %+v", h)
 		}
 		p := make([]byte, h.Length)
 		if _, err := io.ReadFull(c.br, p); err != nil {
 			return nil, err
+		}
+		if packed {
+			if p, err = inflated(p); err != nil {
+				return nil, fmt.Errorf("the server compressed badly: %w", err)
+			}
 		}
 		switch h.OpCode {
 		case ws.OpPing:

@@ -61,7 +61,7 @@ func run(ctx context.Context, length time.Duration, rate float64, every time.Dur
 	before := take(nil)
 	a := newApp()
 	web := &http.Server{
-		Handler:           ws.Handler(a.srv, ws.Options{Ping: 4 * time.Second, PongWait: 4 * time.Second, WriteStall: 8 * time.Second}),
+		Handler:           ws.Handler(a.srv, ws.Options{Ping: 4 * time.Second, PongWait: 4 * time.Second, WriteStall: 8 * time.Second, Compress: true}),
 		ReadHeaderTimeout: 8 * time.Second,
 		ErrorLog:          discard,
 	}

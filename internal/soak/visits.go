@@ -27,6 +27,7 @@ var visits = []struct {
 }{
 	{"calls", (*visit).calls},
 	{"calls of kanava.v1", (*visit).callsV1},
+	{"compressed calls", (*visit).compressedCalls},
 	{"streams", (*visit).streams},
 	{"events", (*visit).events},
 	{"sessions", (*visit).sessions},
@@ -35,6 +36,7 @@ var visits = []struct {
 	{"bad messages", (*visit).badMessages},
 	{"broken frames", (*visit).brokenFrames},
 	{"too large", (*visit).tooLarge},
+	{"bombs", (*visit).bombs},
 	{"resets", (*visit).resets},
 	{"stuck readers", (*visit).stuck},
 	{"silent clients", (*visit).silent},
