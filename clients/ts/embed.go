@@ -5,6 +5,7 @@ package ts
 import (
 	"embed"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,39 +15,52 @@ var typed embed.FS
 //go:embed dist/*.js
 var plain embed.FS
 
-// parts are the files of the run-time, in the order in which they need each
-// other.
-var parts = []string{"error", "topic", "connection", "channel"}
+// always are the files of every client, in an order in which they can be read.
+var always = []string{
+	"options", "state", "error", "core", "address", "bytes", "timers", "listeners", "topic", "topics", "calls", "stream", "asked",
+	"signin", "heartbeat", "link", "websocket", "reconnect", "connection", "channel",
+}
 
-// Typed returns the run-time in TypeScript.
-func Typed() string { return join(typed, "src", ".ts", parts...) }
+// Part is a piece of the run-time that only some clients need.
+type Part string
+
+// The parts.
+const (
+	Dates     Part = "dates"     // times are Date objects
+	Wildcards Part = "wildcards" // the route has some
+)
+
+// Parts are all of them.
+var Parts = []Part{Dates, Wildcards}
+
+// Typed returns the run-time in TypeScript, with these parts.
+func Typed(with ...Part) string { return join(typed, "src", ".ts", with) }
 
 // Plain returns the same as JavaScript, made from it by build.mjs.
-func Plain() string { return join(plain, "dist", ".js", parts...) }
-
-// TypedDates and PlainDates return what clients need besides if times are Date
-// objects.
-func TypedDates() string { return join(typed, "src", ".ts", "dates") }
-
-// PlainDates is TypedDates as JavaScript.
-func PlainDates() string { return join(plain, "dist", ".js", "dates") }
+func Plain(with ...Part) string { return join(plain, "dist", ".js", with) }
 
 var (
-	imports = regexp.MustCompile(`(?ms)^import .*?;\n`)
+	imports = regexp.MustCompile(`(?ms)^import .*?;\n|^export \{\};\n`)
 	// Functions of the run-time are for the generated code alone.
 	functions = regexp.MustCompile(`(?m)^export ((?:async )?function\*?|const|let) `)
 )
 
-// join makes one text of the parts.
-func join(fs embed.FS, dir, suffix string, parts ...string) string {
+// join makes one text of what every client has and the parts.
+func join(fs embed.FS, dir, suffix string, with []Part) string {
+	names := slices.Clone(always)
+	for _, part := range with {
+		names = append(names, string(part))
+	}
 	var texts []string
-	for _, name := range parts {
+	for _, name := range names {
 		raw, err := fs.ReadFile(dir + "/" + name + suffix)
 		if err != nil {
 			panic(err) // the files are in the program
 		}
 		text := imports.ReplaceAllString(string(raw), "")
-		texts = append(texts, strings.TrimSpace(functions.ReplaceAllString(text, "$1 "))+"\n")
+		if text = strings.TrimSpace(functions.ReplaceAllString(text, "$1 ")); text != "" { // types leave nothing in JavaScript
+			texts = append(texts, text+"\n")
+		}
 	}
 	return strings.Join(texts, "\n")
 }

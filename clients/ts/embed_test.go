@@ -33,7 +33,7 @@ func TestPlainIsFresh(t *testing.T) {
 // The run-time stands alone in a file: it imports nothing, and exports types and
 // the error only.
 func TestJoined(t *testing.T) {
-	for name, text := range map[string]string{"Typed": ts.Typed(), "Plain": ts.Plain(), "TypedDates": ts.TypedDates(), "PlainDates": ts.PlainDates()} {
+	for name, text := range map[string]string{"Typed": ts.Typed(ts.Parts...), "Plain": ts.Plain(ts.Parts...)} {
 		for line := range strings.Lines(text) {
 			for _, bad := range []string{"import ", "export function", "export async", "export const", "export let", "export default", "export {"} {
 				if strings.HasPrefix(line, bad) {

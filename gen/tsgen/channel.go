@@ -385,15 +385,6 @@ func (w *writer) methodType(indent string, m method) {
 
 func (w *writer) connectFunction(c *channel) {
 	o := c.opening
-	spec := []string{"path: " + quote(o.path)}
-	if o.query != nil {
-		var names []string
-		for _, q := range o.query {
-			names = append(names, quote(q))
-		}
-		spec = append(spec, "query: ["+strings.Join(names, ", ")+"]")
-	}
-	spec = append(spec, "contract: "+quote(w.m.Contract()))
 	given := "{}"
 	var args []string
 	url := "url: string | undefined"
@@ -434,6 +425,23 @@ func (w *writer) connectFunction(c *channel) {
 		}
 		w.linef(")%s {", result)
 	}
+	path := quote(o.path)
+	if wildcard.MatchString(o.path) {
+		if o.mapped != nil {
+			w.linef("  const given = %s;", given)
+			given = "given"
+		}
+		path = "filled(" + path + ", " + given + ")"
+	}
+	spec := []string{"path: " + path}
+	if o.query != nil {
+		var names []string
+		for _, q := range o.query {
+			names = append(names, quote(q))
+		}
+		spec = append(spec, "query: ["+strings.Join(names, ", ")+"]")
+	}
+	spec = append(spec, "contract: "+quote(w.m.Contract()))
 	w.linef("  const spec = { %s };", strings.Join(spec, ", "))
 	w.linef("  return channel(spec, url, %s, options, %s);", given, c.face)
 	w.line("}")
@@ -462,10 +470,10 @@ func (w *writer) faceOf(c *channel) {
 	}
 	if f := c.Message; f != nil {
 		m := messageMethod(f)
-		body := "c.send(input, options)"
+		body := "c.call('', '', input, options)"
 		args := "input, options"
 		if m.in == nil {
-			body, args = "c.send(undefined, options)", "options"
+			body, args = "c.call('', '', undefined, options)", "options"
 		}
 		w.jsDoc("  ", m)
 		w.linef("  send: (%s) => %s,", args, w.revived(m, body))
@@ -474,10 +482,10 @@ func (w *writer) faceOf(c *channel) {
 	w.line("    ...events(c),")
 	revive := w.revive(c.opened)
 	if revive != "" {
-		w.linef("    opened: on(c, '', 'opened', %s),", revive)
+		w.linef("    opened: on(c, ':opened', %s),", revive)
 	}
 	for _, l := range c.listeners {
-		what := "on(c, 'p', " + quote(l.wire) + ")"
+		what := "on(c, " + quote("p:"+l.wire) + ")"
 		if l.topic {
 			what = "onTopic(c, " + quote(l.wire) + ")"
 		}
@@ -498,7 +506,7 @@ func (w *writer) faceOf(c *channel) {
 		}
 		w.line("  },")
 	}
-	w.line("  sendBinary: (bytes) => c.sendBinary(bytes),")
+	w.line("  sendBinary: c.sendBinary,")
 	if revive != "" {
 		w.linef("  opened: c.opened.then(%s),", revive)
 	} else {
@@ -507,7 +515,7 @@ func (w *writer) faceOf(c *channel) {
 	w.line("  get state() {")
 	w.line("    return c.state;")
 	w.line("  },")
-	w.line("  close: () => c.close(),")
+	w.line("  close: c.close,")
 	w.line("});")
 }
 

@@ -8,6 +8,7 @@ package tsgen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kanava-go/kanava/clients/ts"
@@ -36,21 +37,13 @@ func Generate(m *manifest.Manifest, o Options) ([]byte, error) {
 	if o.Dates {
 		w.revivers()
 	}
-	runtime := ts.Typed
+	w.line("")
+	w.line("// The run-time: the same in every client, but for the parts that not every client needs.")
+	w.line("")
 	if o.JS {
-		runtime = ts.Plain
-	}
-	w.line("")
-	w.line("// The run-time: the same in every client.")
-	w.line("")
-	w.b.WriteString(runtime())
-	if o.Dates {
-		w.line("")
-		if o.JS {
-			w.b.WriteString(ts.PlainDates())
-		} else {
-			w.b.WriteString(ts.TypedDates())
-		}
+		w.b.WriteString(ts.Plain(w.parts()...))
+	} else {
+		w.b.WriteString(ts.Typed(w.parts()...))
 	}
 	return []byte(w.b.String()), nil
 }
@@ -67,7 +60,7 @@ type writer struct {
 
 func newWriter(m *manifest.Manifest, o Options) (*writer, error) {
 	w := &writer{m: m, o: o, byName: map[string]*namedType{}}
-	types, values := newNames(ts.Typed()), newNames("")
+	types, values := newNames(ts.Typed(ts.Parts...)), newNames("")
 	if err := w.collect(types); err != nil {
 		return nil, err
 	}
@@ -80,6 +73,18 @@ func newWriter(m *manifest.Manifest, o Options) (*writer, error) {
 	}
 	w.findDates()
 	return w, nil
+}
+
+// parts are those of the run-time that this client needs.
+func (w *writer) parts() []ts.Part {
+	var list []ts.Part
+	if w.o.Dates {
+		list = append(list, ts.Dates)
+	}
+	if slices.ContainsFunc(w.channels, func(c *channel) bool { return wildcard.MatchString(c.opening.path) }) {
+		list = append(list, ts.Wildcards)
+	}
+	return list
 }
 
 func (w *writer) line(text string) {

@@ -1,4 +1,6 @@
-import { connect, type KanavaOptions, type KanavaConnection, type KanavaSpec, type KanavaState } from './connection.js';
+import { connect, type KanavaConnection } from './connection.js';
+import type { KanavaOptions, KanavaSpec } from './options.js';
+import type { KanavaState } from './state.js';
 import type { KanavaError } from './error.js';
 import type { KanavaPosition } from './topic.js';
 
@@ -61,21 +63,15 @@ const asItIs = (value: any) => value;
 export function onTopic(c: KanavaConnection, name: string, turn = asItIs): KanavaOn<any> {
   return (key: any, listener?: any) => {
     const then = listener ?? key;
-    return c.listen('t', name, listener && key, (event, meta) => then(turn(event), meta));
+    return c.listen('t:' + name, listener && key, (event, meta) => then(turn(event), meta));
   };
 }
 
-export function on(c: KanavaConnection, kind: 'p' | '', name: string, turn = asItIs): (listener: (value: any) => void) => () => void {
-  return (listener) => c.listen(kind, name, undefined, (value) => listener(turn(value)));
+export function on(c: KanavaConnection, event: string, turn = asItIs): (listener: (value: any) => void) => () => void {
+  return (listener) => c.listen(event, undefined, (value) => listener(turn(value)));
 }
 
 export function events(c: KanavaConnection): KanavaEvents<any> {
-  return {
-    opened: on(c, '', 'opened'),
-    state: on(c, '', 'state'),
-    lost: on(c, '', 'lost'),
-    binary: on(c, '', 'binary'),
-    error: on(c, '', 'error'),
-    dropped: on(c, '', 'dropped'),
-  };
+  const names = ['opened', 'state', 'lost', 'binary', 'error', 'dropped'];
+  return Object.fromEntries(names.map((name) => [name, on(c, ':' + name)])) as any;
 }

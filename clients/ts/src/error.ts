@@ -6,21 +6,18 @@ export type KanavaErrorCode =
 
 /** The only error of a channel: the server's own, or one that the client found. */
 export class KanavaError extends Error {
-  readonly code: KanavaErrorCode;
+  declare readonly code: KanavaErrorCode;
   /** The faults of an input, each with its JSON pointer. */
-  readonly details: { pointer: string; message: string }[];
+  declare readonly details: { pointer: string; message: string }[];
   /** After how many milliseconds to try again, if the server said so. */
-  readonly retryAfter: number | undefined;
+  declare readonly retryAfter: number | undefined;
   /** The call was sent and no answer came: it may have run. */
-  readonly unknownOutcome: boolean;
+  declare readonly unknownOutcome: boolean;
 
   constructor(code: KanavaErrorCode, message: string, more: Partial<Pick<KanavaError, 'details' | 'retryAfter' | 'unknownOutcome' | 'cause'>> = {}) {
     super(message, { cause: more.cause });
-    this.name = 'KanavaError';
-    this.code = code;
-    this.details = more.details ?? [];
-    this.retryAfter = more.retryAfter;
-    this.unknownOutcome = more.unknownOutcome ?? false;
+    const { details = [], retryAfter, unknownOutcome = false } = more;
+    Object.assign(this, { name: 'KanavaError', code, details, retryAfter, unknownOutcome });
   }
 
   /** What of the error goes over the wire. */
@@ -28,3 +25,13 @@ export class KanavaError extends Error {
     return { code: this.code, message: this.message, details: this.details[0] && this.details };
   }
 }
+
+export const fault = (code: KanavaErrorCode, message: string, unknownOutcome = false, cause?: unknown) =>
+  new KanavaError(code, message, { unknownOutcome, cause });
+
+/** The error that a frame tells. */
+export const told = (err: any) => new KanavaError(err.code, err.message, err);
+
+/** What was thrown by code of others. */
+export const known = (error: any) =>
+  error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);

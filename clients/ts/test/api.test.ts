@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { filled } from '../src/wildcards.js';
 import { connect } from '../src/connection.js';
 import { KanavaError } from '../src/error.js';
 import { FakeSocket } from './fakesocket.js';
@@ -21,8 +22,9 @@ const open = async (greeting: object = {}, options: object = {}) => {
 };
 
 describe('address', () => {
-  const address = (spec: object, base: string | undefined, opening: object) => {
-    const chat = connect({ path: '/', ...spec }, base, opening, {});
+  const address = (spec: { path: string; query?: string[] }, base: string | undefined, opening: object) => {
+    const { path, query = [] } = spec;
+    const chat = connect({ path: filled(path, opening), query }, base, opening, {});
     return new Promise<string>((resolve) => queueMicrotask(() => {
       resolve(FakeSocket.take().url);
       chat.close();
@@ -77,7 +79,7 @@ describe('token', () => {
     const told: unknown[] = [];
     let fail = true;
     const connecting = h.connect({ token: () => (fail ? Promise.reject(new Error('no network')) : 't') });
-    h.chat.listen('', 'error', undefined, (error) => told.push(error.message));
+    h.chat.listen(':error', undefined, (error) => told.push(error.message));
     await connecting;
     expect(told).toEqual(['no network']);
     expect(h.chat.state.name).toBe('waiting');
@@ -221,7 +223,7 @@ describe('calls', () => {
   test('a sign-in that waits when its connection is lost fails, and the next one starts', async () => {
     const ended: string[] = [];
     await open({ calls: 1 }, {
-      authenticate: (chat: any) => Promise.all([chat.call('', 'a'), chat.send(1)]).catch((e) => {
+      authenticate: (chat: any) => Promise.all([chat.call('', 'a'), chat.call('', '', 1)]).catch((e) => {
         ended.push(e.code);
         throw e;
       }),
@@ -230,6 +232,13 @@ describe('calls', () => {
     await h.reconnect();
     expect(ended).toEqual(['unavailable']);
     expect(h.socket.sent).toEqual([{ id: 1, do: 'a' }, { id: 2, do: '', in: 1 }]);
+  });
+
+  test('close() knows which of them may have run', async () => {
+    await open({ calls: 1, keys: 60_000 });
+    const ends = ['a', 'b'].map((key) => h.chat.call('', key, null, { key }).catch((e) => e));
+    h.chat.close();
+    expect(await Promise.all(ends)).toMatchObject([{ code: 'unavailable', unknownOutcome: true }, { code: 'unavailable', unknownOutcome: false }]);
   });
 });
 
@@ -314,8 +323,8 @@ describe('listeners', () => {
   test('with a key hear that key, without one all, until they are taken away', async () => {
     await open();
     const heard: string[] = [];
-    const off = h.chat.listen('t', 'room', 'a', (data) => heard.push('a:' + data));
-    h.chat.listen('t', 'room', undefined, (data, meta) => heard.push(`${meta.topic}/${meta.key}:${data}`));
+    const off = h.chat.listen('t:room', 'a', (data) => heard.push('a:' + data));
+    h.chat.listen('t:room', undefined, (data, meta) => heard.push(`${meta.topic}/${meta.key}:${data}`));
     for (const key of ['a', 'b']) h.socket.frame({ sub: 'room:' + key, class: 'volatile' });
     h.socket.frame({ on: 'room:a', data: 1 });
     h.socket.frame({ on: 'room:b', data: 2 });
@@ -327,11 +336,11 @@ describe('listeners', () => {
   test('one that is taken away while an event is told does not hear it', async () => {
     await open();
     const heard: string[] = [];
-    h.chat.listen('p', 'news', undefined, () => {
+    h.chat.listen('p:news', undefined, () => {
       heard.push('first');
       off();
     });
-    const off = h.chat.listen('p', 'news', undefined, () => heard.push('second'));
+    const off = h.chat.listen('p:news', undefined, () => heard.push('second'));
     h.socket.frame({ push: 'news', v: 1 });
     await h.clock.pass(0);
     expect(heard).toEqual(['first']);
@@ -348,10 +357,10 @@ describe('listeners', () => {
       }
     });
     const heard: unknown[] = [];
-    h.chat.listen('p', 'notice', undefined, () => {
+    h.chat.listen('p:notice', undefined, () => {
       throw new Error('in the listener');
     });
-    h.chat.listen('p', 'notice', undefined, (v) => heard.push(v));
+    h.chat.listen('p:notice', undefined, (v) => heard.push(v));
     h.socket.frame({ push: 'notice', v: 1 });
     expect(heard).toEqual([1]);
     expect(thrown).toEqual([new Error('in the listener')]);
@@ -360,7 +369,7 @@ describe('listeners', () => {
   test('names of the language are names like others', async () => {
     await open();
     const heard: unknown[] = [];
-    h.chat.listen('p', 'constructor', undefined, (v) => heard.push(v));
+    h.chat.listen('p:constructor', undefined, (v) => heard.push(v));
     h.socket.frame({ push: 'constructor', v: 1 });
     h.socket.frame({ toString: 1, constructor: 2 });
     h.socket.frame({ call: '__proto__', id: 1, ms: 1000 });
@@ -374,7 +383,7 @@ describe('opened', () => {
   test('is the result of the first connection; the event comes for each', async () => {
     await h.connect();
     const told: unknown[] = [];
-    h.chat.listen('', 'opened', undefined, (v) => told.push(v));
+    h.chat.listen(':opened', undefined, (v) => told.push(v));
     const socket = FakeSocket.take();
     socket.accept();
     socket.frame({ open: { id: 'c1', max: 1000, calls: 1, ping: 0, keep: 0, keys: 0 } });
@@ -458,7 +467,7 @@ test('the server\'s contract is reported', async () => {
 test('garbage from a server harms nobody', async () => {
   await open();
   const told: string[] = [];
-  h.chat.listen('', 'error', undefined, (e) => told.push(e.code));
+  h.chat.listen(':error', undefined, (e) => told.push(e.code));
   const garbage = [
     '[]', '1', '"x"', 'true', '{"re":0}', '{"re":"x","out":1}', '{"on":1}', '{"on":"room:r","e":"x","o":"1","data":1}', '{"bin":1}', '{"bin":"%"}', '{"away":{}}',
     '{"sub":{}}', '{"session":{}}', '{"cancel":{}}', '{"at":null}', '{"unsub":[]}', '{"open":null}', '{"call":{},"id":{}}', '{"session":null}', '{"push":{}}',

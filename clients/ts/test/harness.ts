@@ -1,6 +1,7 @@
 // A client on a scripted connection and in virtual time, for tests that vectors cannot say.
 import { vi } from 'vitest';
-import { connect, type KanavaConnection, type KanavaOptions } from '../src/connection.js';
+import { connect, type KanavaConnection } from '../src/connection.js';
+import type { KanavaOptions } from '../src/options.js';
 import { Clock } from './clock.js';
 import { FakeSocket } from './fakesocket.js';
 

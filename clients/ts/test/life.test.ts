@@ -222,7 +222,7 @@ describe('after close() nothing is left', () => {
     const authenticate = vi.fn((chat) => chat.call('', 'a'));
     const connecting = h.connect({ authenticate });
     const states: string[] = [];
-    h.chat.listen('', 'state', undefined, (state) => {
+    h.chat.listen(':state', undefined, (state) => {
       states.push(state.name);
       if (state.name === name) h.chat.close();
     });
@@ -243,7 +243,7 @@ describe('after close() nothing is left', () => {
     await h.connect({ queue: 0 });
     await h.greet({ calls: 1 });
     const close = vi.fn(() => h.chat.close());
-    if (what === 'dropped') h.chat.listen('', 'dropped', undefined, close);
+    if (what === 'dropped') h.chat.listen(':dropped', undefined, close);
     else h.chat.handler('confirm', (_, { signal }) => new Promise(() => signal.addEventListener('abort', close)));
     h.socket.frame({ call: 'confirm', id: 1, ms: 1000 });
     for (const _ of [1, 2]) h.chat.call('', 'x').catch(() => {});
@@ -261,7 +261,7 @@ describe('after close() nothing is left', () => {
   ])('in what is told when it cannot %s', async (_, options) => {
     const connecting = h.connect(options);
     const close = vi.fn(() => h.chat.close());
-    h.chat.listen('', 'error', undefined, close);
+    h.chat.listen(':error', undefined, close);
     await connecting;
     if (FakeSocket.made.length) await h.greet();
     await h.clock.pass(60_000);

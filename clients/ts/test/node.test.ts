@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
+import { filled } from '../src/wildcards.js';
 import { connect, type KanavaConnection } from '../src/connection.js';
 import { greeting } from './harness.js';
 
@@ -38,13 +39,13 @@ test('the handshake, headers, calls, streams, bytes', async () => {
     if (frame.do === 'count') for (const item of [1, 2]) send({ re: frame.id, item });
     send({ re: frame.id, ...(frame.do === 'echo' && { out: frame.in }) });
   });
-  chat = connect({ path: '/chat/{room}', query: ['n'] }, url, { room: 'a b', n: 1 }, { WebSocket, headers: { 'X-Tenant': 't' } });
+  chat = connect({ path: filled('/chat/{room}', { room: 'a b' }), query: ['n'] }, url, { n: 1 }, { WebSocket, headers: { 'X-Tenant': 't' } });
   expect(await chat.opened).toEqual({ protocol: 'kanava.v1', tenant: 't', path: '/chat/a%20b?n=1' });
   expect(await chat.call('', 'echo', { text: 'ää' })).toEqual({ text: 'ää' });
   const items = [];
   for await (const item of chat.stream('', 'count')) items.push(item);
   expect(items).toEqual([1, 2]);
-  const bytes = new Promise((resolve) => chat!.listen('', 'binary', undefined, resolve));
+  const bytes = new Promise((resolve) => chat!.listen(':binary', undefined, resolve));
   chat.sendBinary(Uint8Array.of(0, 255));
   expect(await bytes).toEqual(Uint8Array.of(0, 255));
 });
@@ -63,7 +64,7 @@ test('a server that is not there, or speaks no WebSocket, is no exception that n
   await once(other, 'listening');
   const { port } = other.address() as AddressInfo;
   const waits = (c: KanavaConnection) => new Promise<number | undefined>((resolve) => {
-    c.listen('', 'state', undefined, ({ name, code }) => name === 'waiting' && resolve(code));
+    c.listen(':state', undefined, ({ name, code }) => name === 'waiting' && resolve(code));
   });
   chat = connect({ path: '/' }, `ws://127.0.0.1:${port}`, {}, { WebSocket });
   expect(await waits(chat)).toBe(1006);

@@ -1,5 +1,8 @@
 // What a generated client of the chat example looks like, with imports where its text would be.
-import { connect, type KanavaAsked, type KanavaCallOptions, type KanavaConnection, type KanavaOptions, type KanavaState } from '../src/connection.js';
+import type { KanavaAsked } from '../src/asked.js';
+import { connect, type KanavaConnection } from '../src/connection.js';
+import type { KanavaCallOptions, KanavaOptions } from '../src/options.js';
+import type { KanavaState } from '../src/state.js';
 import type { KanavaError } from '../src/error.js';
 import type { KanavaPosition } from '../src/topic.js';
 
@@ -58,8 +61,8 @@ export function connectChat(url: string | undefined, opening: RoomParams, option
 }
 
 function chatChannel(c: KanavaConnection): ChatChannel {
-  const on = (kind: 'p' | '', name: string) => (listener: (value: any) => void) => c.listen(kind, name, undefined, listener);
-  const topic = (name: string) => (key: any, listener?: any) => c.listen('t', name, listener && key, listener ?? key);
+  const on = (event: string) => (listener: (value: any) => void) => c.listen(event, undefined, listener);
+  const topic = (name: string) => (key: any, listener?: any) => c.listen('t:' + name, listener && key, listener ?? key);
   return {
     opened: c.opened,
     get state() {
@@ -69,18 +72,18 @@ function chatChannel(c: KanavaConnection): ChatChannel {
     sendMessage: (input, options) => c.call('', 'sendMessage', input, options),
     logout: (options) => c.call('', 'logout', undefined, options),
     process: (input, options) => c.stream('', 'process', input, options),
-    send: c.send,
+    send: (input, options) => c.call('', '', input, options),
     sendBinary: c.sendBinary,
     close: c.close,
     on: {
       room: topic('room'),
-      notice: on('p', 'notice'),
-      opened: on('', 'opened'),
-      state: on('', 'state'),
-      lost: on('', 'lost'),
-      binary: on('', 'binary'),
-      error: on('', 'error'),
-      dropped: on('', 'dropped'),
+      notice: on('p:notice'),
+      opened: on(':opened'),
+      state: on(':state'),
+      lost: on(':lost'),
+      binary: on(':binary'),
+      error: on(':error'),
+      dropped: on(':dropped'),
     },
     handle: {
       confirm: (handler) => c.handler('confirm', handler),

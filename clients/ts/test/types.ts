@@ -1,7 +1,7 @@
 // What the compiler must take, and what it must refuse: each refused line has its own mark, and
 // the compiler complains about a mark without an error. Never run.
 import WebSocket from 'ws';
-import type { KanavaState } from '../src/connection.js';
+import type { KanavaState } from '../src/state.js';
 import { KanavaError, type KanavaErrorCode } from '../src/error.js';
 import { connectChat, type ChatChannel, type StatusUpdate } from './sample.js';
 

@@ -1,6 +1,7 @@
 // Runs the cases of conformance/client, whose README.md says what they mean.
 import { expect, vi } from 'vitest';
-import { connect, type KanavaConnection, type KanavaOptions } from '../src/connection.js';
+import { connect, type KanavaConnection } from '../src/connection.js';
+import type { KanavaOptions } from '../src/options.js';
 import { KanavaError } from '../src/error.js';
 import type { Clock } from './clock.js';
 import { FakeSocket } from './fakesocket.js';
@@ -49,16 +50,16 @@ export class Runner {
     const { contract, ...options } = test.options ?? {};
     if (test.signIn) options.authenticate = (first) => first.call('', 'authenticate', { token: 't' });
     this.chat = connect({ path: '/c', ...(contract && { contract }) }, 'http://server.test', {}, { WebSocket: FakeSocket, ...options });
-    const listen = (kind: 't' | 'p' | '', name: string, tell: (value: any, meta: any) => unknown) =>
-      this.chat.listen(kind, name, undefined, (value, meta) => this.told.push(plain(tell(value, meta))));
-    listen('', 'opened', (v) => ({ opened: v ?? null }));
-    listen('', 'lost', (lost) => ({ lost }));
-    listen('', 'binary', (b) => ({ binary: Buffer.from(b).toString('hex') }));
-    listen('', 'dropped', (d) => ({ dropped: d.action }));
-    listen('', 'error', (e) => ({ error: e.code }));
-    listen('p', 'notice', (v) => ({ push: { name: 'notice', v } }));
+    const listen = (event: string, tell: (value: any, meta: any) => unknown) =>
+      this.chat.listen(event, undefined, (value, meta) => this.told.push(plain(tell(value, meta))));
+    listen(':opened', (v) => ({ opened: v ?? null }));
+    listen(':lost', (lost) => ({ lost }));
+    listen(':binary', (b) => ({ binary: Buffer.from(b).toString('hex') }));
+    listen(':dropped', (d) => ({ dropped: d.action }));
+    listen(':error', (e) => ({ error: e.code }));
+    listen('p:notice', (v) => ({ push: { name: 'notice', v } }));
     for (const family of ['room', 'other']) {
-      listen('t', family, (data, meta) => ({
+      listen('t:' + family, (data, meta) => ({
         event: { ...meta, ...(data instanceof Uint8Array ? { b64: Buffer.from(data).toString('base64') } : { data }) },
       }));
     }

@@ -29,42 +29,109 @@ const chatChannel = (c) => ({
   /** Announce to a room */
   broadcast: (input, options) => c.call('', 'broadcast', input, options),
   /** Echo answers messages that name no action. */
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
     room: onTopic(c, 'room'),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened,
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 
-// The run-time: the same in every client.
+// The run-time: the same in every client, but for the parts that not every client needs.
 
 /** The only error of a channel: the server's own, or one that the client found. */
 export class KanavaError extends Error {
-  code;
-  /** The faults of an input, each with its JSON pointer. */
-  details;
-  /** After how many milliseconds to try again, if the server said so. */
-  retryAfter;
-  /** The call was sent and no answer came: it may have run. */
-  unknownOutcome;
   constructor(code, message, more = {}) {
     super(message, { cause: more.cause });
-    this.name = 'KanavaError';
-    this.code = code;
-    this.details = more.details ?? [];
-    this.retryAfter = more.retryAfter;
-    this.unknownOutcome = more.unknownOutcome ?? false;
+    const { details = [], retryAfter, unknownOutcome = false } = more;
+    Object.assign(this, { name: 'KanavaError', code, details, retryAfter, unknownOutcome });
   }
   /** What of the error goes over the wire. */
   wire() {
     return { code: this.code, message: this.message, details: this.details[0] && this.details };
   }
+}
+const fault = (code, message, unknownOutcome = false, cause) => new KanavaError(code, message, { unknownOutcome, cause });
+/** The error that a frame tells. */
+const told = (err) => new KanavaError(err.code, err.message, err);
+/** What was thrown by code of others. */
+const known = (error) => error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);
+
+/** The error of what cannot happen any more. */
+const gone = ({ state, reason }, unknownOutcome = false) => fault('unavailable', 'the connection is closed: ' + state.reason, unknownOutcome, reason);
+const isClosed = (core) => core.state.name === 'closed';
+const lost = (core, unknownOutcome) => fault('unavailable', 'the connection was lost', unknownOutcome, core.reason);
+const tooLarge = ({ server }, message) => message.length * 3 > server?.max && (typeof message === 'string' ? new TextEncoder().encode(message) : message).length > server.max &&
+  fault('too_large', 'the message is larger than the server takes');
+
+const escaped = encodeURIComponent;
+/** The URL of a channel: its WebSocket's. */
+function address(spec, base, opening) {
+  const query = (spec.query ?? []).flatMap((name) => [opening[name] ?? []].flat().map((value) => escaped(name) + '=' + escaped(value)));
+  const root = base ?? String(globalThis.location?.origin);
+  if (!/^(http|ws)s?:\/\/[^/?#]+[^?#]*$/i.test(root))
+    throw new TypeError('the address of the server is http(s)://HOST, not ' + root);
+  const url = root.replace(/^http/i, 'ws').replace(/\/$/, '') + spec.path;
+  return new URL(query[0] ? url + '?' + query.join('&') : url).href;
+}
+
+function bytes(base64) {
+  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+}
+
+/** setTimeout takes no more for a wait than what fits into 31 bits. */
+const after = (ms, then) => setTimeout(then, Math.min(ms, 2 ** 31 - 1));
+/** Timers by name. */
+function timers() {
+  const all = new Map();
+  const cancel = (name) => clearTimeout(all.get(name));
+  return {
+    cancel,
+    later(name, then, ms) {
+      cancel(name);
+      all.set(name, after(ms, then));
+    },
+    cancelAll() {
+      for (const name of all.keys())
+        cancel(name);
+      all.clear();
+    },
+  };
+}
+
+/** Whom a client tells what: "t:room" are events of a topic, "p:notice" are pushes, ":state" is what it says of itself. */
+function listeners() {
+  const all = new Map();
+  return {
+    listen(event, key, fn) {
+      const entry = { key, fn };
+      if (!all.has(event))
+        all.set(event, new Set());
+      all.get(event).add(entry);
+      return () => void all.get(event).delete(entry);
+    },
+    emit(event, value, meta) {
+      const set = all.get(event);
+      for (const entry of [...(set ?? [])]) {
+        const { key, fn } = entry;
+        if (set.has(entry) && (key === undefined || key === meta.key)) {
+          try {
+            fn(value, meta);
+          }
+          catch (error) {
+            queueMicrotask(() => {
+              throw error;
+            });
+          }
+        }
+      }
+    },
+  };
 }
 
 /**
@@ -230,81 +297,66 @@ function follow(link) {
   };
 }
 
-/** Connects, and connects again whenever the connection is lost, until close() or a code that says to stop. */
-function connect(spec, base, opening, options = {}) {
-  const url = address(spec, base, opening);
-  const scope = globalThis;
-  const Socket = options.WebSocket ?? scope.WebSocket;
-  if (!Socket)
-    throw new TypeError('this platform has no WebSocket: pass one in the options');
-  const listeners = new Map();
-  const handlers = new Map();
-  const topics = new Map();
-  const queue = []; // not sent yet
-  let state = { name: 'idle' };
-  let was = []; // ids of former connections, newest first
-  let failures = 0; // tries in a row, for the back-off
-  let refused = 0; // 4401 in a row without an `open` between
-  let denied = 0; // the same, told to authenticate
-  let notBefore = 0; // the server's retryAfter
-  let patient = false; // the wait is the server's advice
-  let reason; // the last error that belongs to no call
-  // Of one connection, and gone with it:
-  let run = 0; // its number
-  let socket;
-  let server; // what `open` says
-  let openedAt = Infinity;
-  let ready = false; // authenticated
-  let ids = 0;
-  let running = 0; // calls without their last frame
+/** The topics of a client, and their events. Returns what is told of where a topic stands. */
+function topics(core) {
+  const all = new Map();
   let recovers = 0;
-  let away;
-  let due = Infinity; // when silence means that it is lost
-  let woken = false;
-  const replies = new Map(); // without a frame: the connection is lost
-  const asked = new Map(); // the server's calls, and how to end them
-  const timers = new Map();
-  let resolveOpened, rejectOpened;
-  const opened = new Promise((resolve, reject) => {
-    resolveOpened = resolve;
-    rejectOpened = reject;
-  });
-  opened.catch(() => { });
-  const now = () => Date.now();
-  const fault = (code, message, unknownOutcome = false, cause) => new KanavaError(code, message, { unknownOutcome, cause });
-  const told = (err) => new KanavaError(err.code, err.message, err);
-  const known = (error) => error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);
-  // setTimeout takes no more for a wait than what fits into 31 bits.
-  const after = (ms, then) => setTimeout(then, Math.min(ms, 2 ** 31 - 1));
-  const later = (name, then, ms) => {
-    clearTimeout(timers.get(name));
-    timers.set(name, after(ms, then));
+  const deliver = (name, { data, b64 }) => {
+    if (data === undefined && b64 === undefined)
+      return; // only a position
+    const colon = (name + ':').indexOf(':');
+    core.emit('t:' + name.slice(0, colon), b64 === undefined ? data : bytes(b64), { topic: name, key: name.slice(colon + 1) });
   };
-  const emit = (event, value, meta) => {
-    const all = listeners.get(event);
-    for (const entry of [...(all ?? [])]) {
-      const { key, fn } = entry;
-      if (all.has(entry) && (key === undefined || key === meta.key)) {
-        try {
-          fn(value, meta);
-        }
-        catch (error) {
-          queueMicrotask(() => {
-            throw error;
+  const topic = (name) => {
+    let t = all.get(name);
+    if (!t) {
+      t = follow({
+        deliver: (f) => deliver(name, f),
+        lost: (from, to) => core.emit(':lost', { topic: name, from, to }),
+        ask(from, answer) {
+          if (recovers > 3)
+            return false;
+          recovers++;
+          core.request({ recover: name, e: from.e, o: from.o }, (f) => {
+            recovers--;
+            if (all.get(name) === t)
+              answer(f);
+            for (const other of all.values())
+              other.wake();
           });
-        }
-      }
+          return true;
+        },
+        later: (then, ms) => core.later(t, then, ms),
+      });
+      all.set(name, t);
     }
+    return t;
   };
-  const closed = () => state.name === 'closed';
-  const become = (next) => {
-    state = next;
-    emit(':state', state);
-  };
-  // --- Calls -------------------------------------------------------------
-  const tooLarge = (text) => text.length * 3 > server?.max && new TextEncoder().encode(text).length > server.max && fault('too_large', 'the message is larger than the server takes');
-  const send = (frame) => socket.send(JSON.stringify(frame));
-  const begin = (session, by, action, input, given = {}, settled, item) => {
+  const at = (name, f) => all.get(name)?.frame('at', f);
+  Object.assign(core.kinds, {
+    sub: (f) => topic(f.sub).frame('sub', f),
+    on: (f) => topic(f.on).frame('on', f),
+    at: (f) => at(f.at, f),
+    unsub(f) {
+      core.cancel(all.get(f.unsub));
+      all.delete(f.unsub);
+    },
+  });
+  core.drops.push(() => {
+    recovers = 0;
+    for (const t of all.values())
+      t.drop();
+  });
+  return at;
+}
+
+/** Calls: they wait, are sent, and are answered; and other frames that have an answer. */
+function calls(core) {
+  const { options } = core;
+  const queue = new Set(); // not sent yet
+  const replies = new Map(); // without a frame: the connection is lost
+  let ids = 0;
+  const begin = (session, resolve, reject, item, by, action, input, given = {}) => {
     const { signal, timeout = options.timeout ?? 10_000, key } = given;
     let timer;
     const call = {
@@ -319,24 +371,24 @@ function connect(spec, base, opening, options = {}) {
         call.over = true;
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
-        if (queue.includes(call))
-          queue.splice(queue.indexOf(call), 1);
-        settled(error, out);
+        queue.delete(call);
+        if (error)
+          reject(error);
+        else
+          resolve(out);
       },
     };
     const giveUp = (code, message, cause) => {
       if (call.over)
         return;
       if (call.id)
-        send({ cancel: call.id });
+        core.send({ cancel: call.id });
       call.done(fault(code, message, call.sent > 0, cause));
     };
     const abort = () => giveUp('canceled', 'the call was given up', signal.reason);
     if (signal?.aborted)
       abort();
-    else if (closed())
-      call.done(gone());
-    else if (session && session !== run)
+    else if (session && session !== core.run)
       call.done(fault('unavailable', 'there is no connection'));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text))
@@ -345,466 +397,305 @@ function connect(spec, base, opening, options = {}) {
       signal?.addEventListener('abort', abort);
       if (timeout < Infinity)
         timer = after(timeout, () => giveUp('deadline_exceeded', call.sent ? 'no answer in time' : 'it could not be sent in time'));
-      queue.push(call);
-      flush();
+      queue.add(call);
+      core.flush();
       trim();
     }
     return () => giveUp('canceled', 'the loop was left');
   };
   const transmit = (call) => {
     const id = ids + 1;
-    const again = call.key !== undefined && server.keys > 0;
-    if (call.sent && !(again && now() < call.sent + server.keys))
-      return call.done(lost(true));
+    const { keys } = core.server;
+    const again = call.key !== undefined && keys > 0;
+    if (call.sent && !(again && Date.now() < call.sent + keys))
+      return call.done(lost(core, true));
     const text = `{"id":${id},${again ? `"key":${JSON.stringify(call.key)},` : ''}${call.text}`;
-    const error = tooLarge(text);
+    const error = tooLarge(core, text);
     if (error)
       return call.done(error);
     call.id = ids = id;
-    call.sent ||= now();
+    call.sent ||= Date.now();
     call.start?.();
-    running++;
+    core.running++;
     replies.set(id, (f) => {
       if (!f) {
         call.id = 0;
         if (again && !call.over)
-          queue.push(call);
+          queue.add(call);
         else
-          call.done(lost(true));
+          call.done(lost(core, true));
       }
       else if ('item' in f) {
         call.item?.(f.item);
       }
       else {
         replies.delete(id);
-        running--;
+        core.running--;
         call.id = 0;
         call.done(f.err && told(f.err), f.out);
-        if (away && !running && now() >= away.at)
-          leave();
-        flush();
+        core.leave();
+        core.flush();
       }
     });
-    socket.send(text);
+    core.link.send(text);
   };
-  const gone = () => fault('unavailable', 'the connection is closed: ' + state.reason, false, reason);
-  const lost = (unknownOutcome) => fault('unavailable', 'the connection was lost', unknownOutcome, reason);
-  const flush = () => {
-    let call;
-    while (server && !away && (call = queue.find((c) => c.session || (ready && running < server.calls)))) {
-      queue.splice(queue.indexOf(call), 1);
+  const trim = () => {
+    for (const call of queue) {
+      if (isClosed(core))
+        call.done(gone(core, call.sent > 0));
+      else if (!core.ready && queue.size > (options.queue ?? 64)) {
+        const error = fault('unavailable', 'too many calls wait for a connection', call.sent > 0);
+        call.done(error);
+        core.emit(':dropped', { action: call.action, error });
+      }
+    }
+  };
+  core.flush = () => {
+    for (const call of queue) {
+      if (!core.server || core.away)
+        return;
+      if (!call.session && !(core.ready && core.running < core.server.calls))
+        continue;
+      queue.delete(call);
       transmit(call);
     }
   };
-  const trim = () => {
-    while (!ready && queue.length > (options.queue ?? 64)) {
-      const call = queue.shift();
-      const error = fault('unavailable', 'too many calls wait for a connection', call.sent > 0);
-      call.done(error);
-      emit(':dropped', { action: call.action, error });
-    }
-  };
-  const calls = (session) => {
-    const call = (by, action, input, given) => new Promise((resolve, reject) => {
-      begin(session, by, action, input, given, (error, out) => (error ? reject(error) : resolve(out)));
-    });
-    const send = (input, given) => call('', '', input, given);
-    const stream = (by, action, input, given) => {
-      const items = [];
-      let end;
-      const waiters = [];
-      const wake = () => waiters.splice(0).forEach((go) => go());
-      const finish = (error) => {
-        end ??= { error };
-        wake();
-      };
-      const cancel = begin(session, by, action, input, given, finish, (value) => {
-        items.push(value);
-        if (items.length > 1000) {
-          finish(fault('resource_exhausted', 'the stream is faster than its reader'));
-          cancel();
-        }
-        wake();
-      });
-      return {
-        async next() {
-          while (!items.length && !end)
-            await new Promise((resolve) => waiters.push(resolve));
-          if (items.length)
-            return { done: false, value: items.shift() };
-          const { error } = end;
-          end = { error: undefined };
-          if (error)
-            throw error;
-          return { done: true, value: undefined };
-        },
-        async return(value) {
-          end = { error: undefined };
-          items.length = 0;
-          cancel();
-          wake();
-          return { done: true, value };
-        },
-        [Symbol.asyncIterator]() {
-          return this;
-        },
-      };
-    };
-    return { call, send, stream };
-  };
-  const signIn = async () => {
-    const mine = run;
-    try {
-      await options.authenticate(Object.assign(Object.create(api), calls(mine)));
-      if (mine !== run)
-        return;
-      denied = 0;
-      becomeReady();
-    }
-    catch (error) {
-      if (mine !== run)
-        return;
-      emit(':error', known(error));
-      if (ready)
-        return; // the session lasts a while yet
-      if (error?.retryAfter)
-        notBefore = now() + error.retryAfter;
-      const wrong = error?.code === 'unauthenticated';
-      lose(wrong ? 4401 : 1006, 'authentication failed: ' + known(error).message, wrong && ++denied > 1);
-    }
-  };
-  const becomeReady = () => {
-    ready = true;
-    flush();
-  };
-  // --- Frames ------------------------------------------------------------
-  const deliver = (name, { data, b64 }) => {
-    if (data === undefined && b64 === undefined)
-      return; // only a position
-    const colon = (name + ':').indexOf(':');
-    emit('t:' + name.slice(0, colon), b64 === undefined ? data : bytes(b64), { topic: name, key: name.slice(colon + 1) });
-  };
-  const topic = (name) => {
-    let t = topics.get(name);
-    if (!t) {
-      t = follow({
-        deliver: (f) => deliver(name, f),
-        lost: (from, to) => emit(':lost', { topic: name, from, to }),
-        ask(from, answer) {
-          if (recovers > 3)
-            return false;
-          recovers++;
-          request({ recover: name, e: from.e, o: from.o }, (f) => {
-            recovers--;
-            if (topics.get(name) === t)
-              answer(f);
-            for (const other of topics.values())
-              other.wake();
-          });
-          return true;
-        },
-        later: (then, ms) => later(t, then, ms),
-      });
-      topics.set(name, t);
-    }
-    return t;
-  };
-  const request = (frame, answer) => {
+  core.request = (frame, answer) => {
     const id = ++ids;
     replies.set(id, (f) => {
       replies.delete(id);
       if (f)
         answer(f);
     });
-    send({ id, ...frame });
+    core.send({ id, ...frame });
   };
-  // One entry a kind of frame.
-  const kinds = {
-    open({ open }) {
-      if (server)
-        return;
-      server = open;
-      was = [open.id, ...was].slice(0, 8);
-      openedAt = now();
-      refused = 0;
-      clearTimeout(timers.get('greet'));
-      alive();
-      check();
-      if (open.keep)
-        later('keep', keep, open.keep);
-      become({ name: 'open', contract: open.contract });
-      if (!server)
-        return; // a listener closed
-      if (options.authenticate)
-        signIn();
+  core.drops.push(() => {
+    ids = core.running = 0;
+    const waiting = [...queue];
+    const unanswered = [...replies.values()];
+    queue.clear();
+    replies.clear();
+    for (const reply of unanswered)
+      reply();
+    for (const call of waiting) {
+      if (call.session)
+        call.done(lost(core, false));
       else
-        becomeReady();
+        queue.add(call);
+    }
+    trim();
+  });
+  core.answer = (f) => replies.get(f.re)?.(f);
+  return begin;
+}
+
+/** A call that brings many values, as an iterator. begin makes the call, and returns what gives it up. */
+function stream(begin) {
+  const items = [];
+  let end;
+  const waiters = [];
+  const wake = () => waiters.splice(0).forEach((go) => go());
+  const finish = (error) => {
+    end ??= { error };
+    wake();
+  };
+  const cancel = begin(() => finish(), finish, (value) => {
+    items.push(value);
+    if (items.length > 1000) {
+      finish(fault('resource_exhausted', 'the stream is faster than its reader'));
+      cancel();
+    }
+    wake();
+  });
+  return {
+    async next() {
+      while (!items.length && !end)
+        await new Promise((resolve) => waiters.push(resolve));
+      if (items.length)
+        return { done: false, value: items.shift() };
+      const { error } = end;
+      end = {};
+      if (error)
+        throw error;
+      return { done: true, value: undefined };
     },
-    re(f) {
-      if (f.re)
-        return replies.get(f.re)?.(f);
-      reason = told(f.err);
-      if (reason.retryAfter)
-        notBefore = now() + reason.retryAfter;
-      emit(':error', reason);
+    async return(value) {
+      end = {};
+      items.length = 0;
+      cancel();
+      wake();
+      return { done: true, value };
     },
-    push(f) {
-      if (f.push)
-        return emit('p:' + f.push, f.v);
-      resolveOpened(f.v);
-      emit(':opened', f.v);
-    },
-    bin: (f) => emit(':binary', bytes(f.bin)),
-    sub: (f) => topic(f.sub).frame('sub', f),
-    on: (f) => topic(f.on).frame('on', f),
-    at: (f) => topics.get(f.at)?.frame('at', f),
-    unsub(f) {
-      clearTimeout(timers.get(topics.get(f.unsub)));
-      topics.delete(f.unsub);
-    },
-    async call(f) {
-      const abort = new AbortController();
-      const reply = (answer) => {
-        const text = JSON.stringify({ re: f.id, ...answer });
-        const error = tooLarge(text);
-        clearTimeout(timer);
-        if (asked.get(f.id) !== stop)
-          return;
-        asked.delete(f.id);
-        socket.send(error ? JSON.stringify({ re: f.id, err: error.wire() }) : text);
-      };
-      const stop = (error) => {
-        reply({ err: error.wire() });
-        abort.abort(error);
-      };
-      const limit = (ms) => setTimeout(stop, ms, fault('deadline_exceeded', 'the server waits no longer'));
-      let timer = limit(f.ms);
-      asked.set(f.id, stop);
-      try {
-        const fn = handlers.get(f.call);
-        if (!fn)
-          throw fault('unimplemented', 'nothing handles this call');
-        const out = await fn(f.in, {
-          signal: abort.signal,
-          wait() {
-            if (asked.get(f.id) !== stop)
-              return;
-            clearTimeout(timer);
-            timer = limit(600_000);
-            send({ re: f.id, wait: true });
-          },
-        });
-        reply({ out: out ?? null });
-      }
-      catch (error) {
-        reply({ err: (error instanceof KanavaError ? error : fault('internal', 'the handler failed')).wire() });
-      }
-    },
-    cancel: (f) => asked.get(f.cancel)?.(fault('canceled', 'the server gave the call up')),
-    session({ session: { expiresIn } }) {
-      // Every sign-in brings this frame: a short session must not make a loop.
-      if (options.authenticate)
-        later('session', signIn, Math.max(expiresIn - 60_000, expiresIn / 2));
-    },
-    away({ away: { code, in: range } }) {
-      if (!range || stops(code))
-        return lose(code, reason?.message ?? (code === 4426 ? 'the server no longer takes clients as old as this one' : 'closed by the server'));
-      const at = now() + spread(range[0], range[1]);
-      away = { code, at, until: now() + range[1] };
-      later('leave', leave, at - now());
-      become({ name: 'leaving', code, next: at });
+    [Symbol.asyncIterator]() {
+      return this;
     },
   };
-  const receive = (text) => {
+}
+
+/** Answers the server's calls. Returns what names their handlers. */
+function answers(core) {
+  const handlers = new Map();
+  const open = new Map(); // calls, and how to end them
+  core.kinds['call'] = async (f) => {
+    const abort = new AbortController();
+    const reply = (answer) => {
+      const text = JSON.stringify({ re: f.id, ...answer });
+      const error = tooLarge(core, text);
+      clearTimeout(timer);
+      if (open.get(f.id) !== stop)
+        return;
+      open.delete(f.id);
+      core.link.send(error ? JSON.stringify({ re: f.id, err: error.wire() }) : text);
+    };
+    const stop = (error) => {
+      reply({ err: error.wire() });
+      abort.abort(error);
+    };
+    const limit = (ms) => setTimeout(stop, ms, fault('deadline_exceeded', 'the server waits no longer'));
+    let timer = limit(f.ms);
+    open.set(f.id, stop);
     try {
-      const frame = JSON.parse(text);
-      const members = Object.keys(frame);
-      const [kind, second] = members.filter((name) => Object.hasOwn(kinds, name));
-      if (second)
-        throw second;
-      if (kind && kind !== 'away')
-        reason = undefined;
-      if (kind)
-        kinds[kind](frame);
-      else if (!members.length)
-        send({});
+      const fn = handlers.get(f.call);
+      if (!fn)
+        throw fault('unimplemented', 'nothing handles this call');
+      const out = await fn(f.in, {
+        signal: abort.signal,
+        wait() {
+          if (open.get(f.id) !== stop)
+            return;
+          clearTimeout(timer);
+          timer = limit(600_000);
+          core.send({ re: f.id, wait: true });
+        },
+      });
+      reply({ out: out ?? null });
     }
     catch (error) {
-      emit(':error', fault('invalid_frame', 'the server sent a frame that makes no sense', false, error));
+      reply({ err: (error instanceof KanavaError ? error : fault('internal', 'the handler failed')).wire() });
     }
   };
-  // --- Life of a connection ----------------------------------------------
+  core.kinds['cancel'] = (f) => open.get(f.cancel)?.(fault('canceled', 'the server gave the call up'));
+  core.drops.push(() => {
+    const stops = [...open.values()];
+    open.clear();
+    for (const stop of stops)
+      stop(lost(core, false));
+  });
+  return (name, fn) => {
+    handlers.set(name, fn);
+    return () => void (handlers.get(name) === fn && handlers.delete(name));
+  };
+}
+
+/** Signs in on each connection, and again before the session ends. Returns what makes a new connection ready. */
+function signIn(core, connection) {
+  const { authenticate } = core.options;
+  let denied = 0; // unauthenticated in a row
+  const ready = () => {
+    core.ready = true;
+    core.flush();
+  };
+  const sign = async () => {
+    const mine = core.run;
+    try {
+      await authenticate(connection());
+      if (mine !== core.run)
+        return;
+      denied = 0;
+      ready();
+    }
+    catch (error) {
+      if (mine !== core.run)
+        return;
+      core.emit(':error', known(error));
+      if (core.ready)
+        return; // the session lasts a while yet
+      if (error?.retryAfter)
+        core.notBefore = Date.now() + error.retryAfter;
+      const wrong = error?.code === 'unauthenticated';
+      core.lose(wrong ? 4401 : 1006, 'authentication failed: ' + known(error).message, wrong && ++denied > 1);
+    }
+  };
+  core.kinds['session'] = ({ session: { expiresIn } }) => {
+    // Every sign-in brings this frame: a short session must not make a loop.
+    if (authenticate)
+      core.later('session', sign, Math.max(expiresIn - 60_000, expiresIn / 2));
+  };
+  return authenticate ? sign : ready;
+}
+
+/** Finds out whether the server is still there. at is told where topics stand. */
+function heartbeat(core, at) {
+  let due = Infinity; // when silence means that the connection is lost
+  let woken = false;
+  /** Something came. */
   const alive = () => {
+    const { server } = core;
     woken = false;
-    due = server?.ping ? now() + server.ping + 10_000 : Infinity;
+    due = server?.ping ? Date.now() + server.ping + 10_000 : Infinity;
   };
   // Timers that are late stood still: the machine slept, and what came meanwhile is read first.
   const check = () => {
-    const over = now() - due;
+    const over = Date.now() - due;
     if (over >= 0) {
       if (woken || over < 1000)
-        return lose(4408, 'the server is silent');
+        return core.lose(4408, 'the server is silent');
       woken = true;
-      due = now() + 2000;
+      due = Date.now() + 2000;
     }
     if (due < Infinity)
-      later('life', check, due - now());
+      core.later('life', check, due - Date.now());
   };
   const ping = () => {
-    request({ ping: true }, ({ out }) => {
+    core.request({ ping: true }, ({ out }) => {
       for (const name in out?.at)
-        topics.get(name)?.frame('at', out.at[name]);
+        at(name, out.at[name]);
     });
-    due = Math.min(due, now() + 10_000);
+    due = Math.min(due, Date.now() + 10_000);
     check();
   };
   const keep = () => {
-    later('keep', keep, server.keep);
-    ping();
-  };
-  const attempt = async () => {
-    if (closed())
+    if (!core.server.keep)
       return;
-    const mine = ++run;
-    clearTimeout(timers.get('retry'));
-    later('greet', () => lose(1006, 'no answer'), 15_000);
-    become({ name: 'connecting' });
-    try {
-      const { token } = options;
-      const secret = typeof token === 'function' ? await token() : token;
-      if (mine !== run)
-        return;
-      const s = (socket = new Socket(url, ['kanava.v1'], options.headers && { headers: options.headers }));
-      s.binaryType = 'arraybuffer';
-      s.onopen = () => {
-        send({ hello: { contract: spec.contract, token: secret, was: was.length ? was : undefined } });
-        become({ name: 'greeting' });
-      };
-      s.onmessage = ({ data }) => {
-        alive();
-        if (typeof data !== 'string')
-          emit(':binary', new Uint8Array(data));
-        else if (data)
-          receive(data);
-      };
-      s.onclose = (e) => lose(away?.code ?? e.code, reason?.message ?? e.reason);
-      s.onerror = () => { };
-    }
-    catch (error) {
-      if (mine !== run)
-        return;
-      emit(':error', known(error));
-      lose(1006, 'no connection');
-    }
+    core.later('keep', () => {
+      keep();
+      ping();
+    }, core.server.keep);
   };
-  // Nothing of an old connection is ever answered on a new one.
-  const drop = (code) => {
-    run++;
-    for (const timer of timers.values())
-      clearTimeout(timer);
-    timers.clear();
-    if (socket) {
+  core.drops.push(() => {
+    due = Infinity;
+    woken = false;
+  });
+  return {
+    alive,
+    ping,
+    begin() {
+      alive();
+      check();
+      keep();
+    },
+  };
+}
+
+function webSocket(Socket, url, headers, hello, events) {
+  const socket = new Socket(url, ['kanava.v1'], headers && { headers });
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = () => {
+    socket.send(hello);
+    events.opened();
+  };
+  socket.onmessage = ({ data }) => events.message(data);
+  socket.onclose = ({ code, reason }) => events.ended(code, reason);
+  socket.onerror = () => { };
+  return {
+    send: (message) => socket.send(message),
+    close(code) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close(code);
-    }
-    for (const t of topics.values())
-      t.drop();
-    socket = server = away = undefined;
-    openedAt = due = Infinity;
-    ready = woken = false;
-    ids = running = recovers = 0;
-    const waiting = queue.splice(0);
-    for (const reply of [...replies.values()])
-      reply();
-    replies.clear();
-    for (const call of waiting) {
-      if (call.session)
-        call.done(lost(false));
-      else
-        queue.push(call);
-    }
-    const open = [...asked.values()];
-    asked.clear();
-    for (const stop of open)
-      stop(lost(false));
-    trim();
-  };
-  const lose = (code, text, final = false) => {
-    const advice = away?.at;
-    if (now() - openedAt >= 10_000)
-      failures = 0;
-    drop();
-    if (closed())
-      return; // by who was told of the loss
-    if (final || stops(code) || (code === 4401 && ++refused > 1))
-      return end(code, text);
-    patient = !!advice || notBefore > now();
-    const next = advice ?? Math.max(now(), notBefore) + spread(0, calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
-    reason = undefined;
-    later('retry', attempt, next - now());
-    become({ name: 'waiting', code, reason: text, next });
-  };
-  const leave = () => {
-    if (running && now() < away.until)
-      later('leave', leave, away.until - now());
-    else
-      lose(away.code, 'the server asked to come back');
-  };
-  const end = (code, text) => {
-    drop(1000);
-    watch('removeEventListener');
-    become({ name: 'closed', code, reason: text });
-    const error = gone();
-    rejectOpened(error);
-    for (const call of [...queue])
-      call.done(error);
-  };
-  // Whoever cannot be seen, or has no network, does not hurry.
-  const calm = () => scope.document?.hidden || scope.navigator?.onLine === false;
-  const wake = () => {
-    if (scope.document?.hidden)
-      return;
-    if (server)
-      ping();
-    else if (state.name === 'waiting' && !patient && !calm())
-      attempt();
-  };
-  const watch = (verb) => {
-    for (const event of ['online', 'offline'])
-      scope[verb]?.(event, wake);
-    scope.document?.[verb]?.('visibilitychange', wake);
-  };
-  const api = {
-    ...calls(),
-    listen(kind, name, key, fn) {
-      const event = kind + ':' + name;
-      const entry = { key, fn };
-      if (!listeners.has(event))
-        listeners.set(event, new Set());
-      listeners.get(event).add(entry);
-      return () => void listeners.get(event).delete(entry);
-    },
-    handler(name, fn) {
-      handlers.set(name, fn);
-      return () => void (handlers.get(name) === fn && handlers.delete(name));
-    },
-    sendBinary(data) {
-      if (!server)
-        throw fault('unavailable', 'there is no connection');
-      if (data.length > server.max)
-        throw fault('too_large', 'the message is larger than the server takes');
-      socket.send(data);
-    },
-    close: () => void (closed() || end(1000, 'closed')),
-    opened,
-    get state() {
-      return state;
     },
   };
-  watch('addEventListener');
-  queueMicrotask(attempt);
-  return api;
 }
+
 /** The codes after which a client stays away. */
 function stops(code) {
   return code >= 4400 && code < 4500 ? ![4401, 4408, 4409, 4429].includes(code)
@@ -813,20 +704,224 @@ function stops(code) {
 function spread(from, to) {
   return from + Math.random() * (to - from);
 }
-function bytes(base64) {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-}
-function address(spec, base, opening) {
-  const path = spec.path.replace(/\{([^{}.]+)(\.\.\.)?\}/g, (_, name, rest) => {
-    const text = encodeURIComponent(opening[name]);
-    return rest ? text.replaceAll('%2F', '/') : text;
+/**
+ * Connects to url, and connects again whenever the connection is lost, until close() or a code that says to stop.
+ * message takes what comes, and opened what the server says first of itself.
+ */
+function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
+  const { later, options } = core;
+  const scope = globalThis;
+  const Socket = options.WebSocket ?? scope.WebSocket;
+  if (!Socket)
+    throw new TypeError('this platform has no WebSocket: pass one in the options');
+  let was = []; // ids of former connections, newest first
+  let failures = 0; // tries in a row, for the back-off
+  let refused = 0; // 4401 in a row without an `open` between
+  let patient = false; // the wait is the server's advice
+  let openedAt = Infinity;
+  const become = (next) => {
+    core.state = next;
+    core.emit(':state', next);
+  };
+  const attempt = async () => {
+    if (isClosed(core))
+      return;
+    const mine = ++core.run;
+    later('try', () => lose(1006, 'no answer'), 15_000);
+    become({ name: 'connecting' });
+    try {
+      let { token } = options;
+      if (typeof token === 'function')
+        token = await token();
+      if (mine !== core.run)
+        return;
+      const hello = JSON.stringify({ hello: { contract: spec.contract, token, was: was[0] && was } });
+      core.link = webSocket(Socket, url, options.headers, hello, {
+        opened: () => become({ name: 'greeting' }),
+        message,
+        ended: (code, reason) => lose(core.away?.code ?? code, core.reason?.message ?? reason),
+      });
+    }
+    catch (error) {
+      if (mine !== core.run)
+        return;
+      core.emit(':error', known(error));
+      lose(1006, 'no connection');
+    }
+  };
+  core.kinds['open'] = ({ open }) => {
+    if (core.server)
+      return;
+    core.server = open;
+    was = [open.id, ...was].slice(0, 8);
+    openedAt = Date.now();
+    refused = 0;
+    core.cancel('try');
+    become({ name: 'open', contract: open.contract });
+    if (core.server)
+      opened(); // else a listener closed
+  };
+  core.kinds['away'] = ({ away: { code, in: range } }) => {
+    if (!range || stops(code))
+      return lose(code, core.reason?.message ?? (code === 4426 ? 'the server no longer takes clients as old as this one' : 'closed by the server'));
+    const now = Date.now();
+    const at = now + spread(range[0], range[1]);
+    core.away = { code, at, until: now + range[1] };
+    become({ name: 'leaving', code, next: at });
+    core.leave();
+  };
+  core.leave = () => {
+    const { away, running } = core;
+    if (!away)
+      return;
+    const wait = (running ? away.until : away.at) - Date.now();
+    if (wait > 0)
+      later('leave', core.leave, wait);
+    else
+      lose(away.code, 'the server asked to come back');
+  };
+  const drop = (code) => {
+    const { link } = core;
+    core.run++;
+    core.link = core.server = core.away = undefined;
+    core.ready = false;
+    openedAt = Infinity;
+    link?.close(code);
+    for (const part of core.drops)
+      part();
+  };
+  const lose = (core.lose = (code, text, final) => {
+    const advice = core.away?.at;
+    const now = Date.now();
+    if (now - openedAt >= 10_000)
+      failures = 0;
+    drop();
+    if (isClosed(core))
+      return; // by who was told of the loss
+    if (final || stops(code) || (code === 4401 && ++refused > 1))
+      return end(code, text);
+    patient = !!advice || core.notBefore > now;
+    const next = advice ?? Math.max(now, core.notBefore) + spread(0, calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
+    core.reason = undefined;
+    later('try', attempt, next - now);
+    become({ name: 'waiting', code, reason: text, next });
   });
-  const query = (spec.query ?? []).flatMap((name) => [opening[name] ?? []].flat().map((value) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`));
-  const root = base ?? String(globalThis.location?.origin);
-  if (!/^(http|ws)s?:\/\/[^/?#]+[^?#]*$/i.test(root))
-    throw new TypeError('the address of the server is http(s)://HOST, not ' + root);
-  const url = root.replace(/^http/i, 'ws').replace(/\/$/, '') + path;
-  return new URL(query.length ? `${url}?${query.join('&')}` : url).href;
+  const end = (code, reason) => {
+    core.state = { name: 'closed', code, reason };
+    drop(1000);
+    watch('removeEventListener');
+    become(core.state);
+    rejectOpened(gone(core));
+  };
+  // Whoever cannot be seen, or has no network, does not hurry.
+  const calm = () => scope.document?.hidden || scope.navigator?.onLine === false;
+  const wake = () => {
+    if (scope.document?.hidden)
+      return;
+    if (core.server)
+      ping();
+    else if (core.state.name === 'waiting' && !patient && !calm())
+      attempt();
+  };
+  const watch = (verb) => {
+    for (const event of ['online', 'offline'])
+      scope[verb]?.(event, wake);
+    scope.document?.[verb]?.('visibilitychange', wake);
+  };
+  watch('addEventListener');
+  queueMicrotask(attempt);
+  return () => void (isClosed(core) || end(1000, 'closed'));
+}
+
+/** A client of one channel: puts the parts together. */
+function connect(spec, base, opening, options = {}) {
+  const url = address(spec, base, opening);
+  const { listen, emit } = listeners();
+  const { later, cancel, cancelAll } = timers();
+  let resolveOpened, rejectOpened;
+  const opened = new Promise((resolve, reject) => {
+    resolveOpened = resolve;
+    rejectOpened = reject;
+  });
+  opened.catch(() => { });
+  // The parts add what they do for each other.
+  const core = {
+    options, emit, later, cancel,
+    drops: [cancelAll], state: { name: 'idle' }, notBefore: 0, run: 0, running: 0,
+    send: (frame) => core.link.send(JSON.stringify(frame)),
+    kinds: {
+      re(f) {
+        if (f.re)
+          return core.answer(f);
+        const error = (core.reason = told(f.err));
+        if (error.retryAfter)
+          core.notBefore = Date.now() + error.retryAfter;
+        emit(':error', error);
+      },
+      push(f) {
+        if (f.push)
+          return emit('p:' + f.push, f.v);
+        resolveOpened(f.v);
+        emit(':opened', f.v);
+      },
+      bin: (f) => emit(':binary', bytes(f.bin)),
+    },
+  };
+  const message = (data) => {
+    heart.alive();
+    if (typeof data !== 'string')
+      return emit(':binary', new Uint8Array(data));
+    if (!data)
+      return;
+    try {
+      const frame = JSON.parse(data);
+      const members = Object.keys(frame);
+      const [kind, second] = members.filter((name) => Object.hasOwn(core.kinds, name));
+      if (second)
+        throw second;
+      if (kind && kind !== 'away')
+        core.reason = undefined;
+      if (kind)
+        core.kinds[kind](frame);
+      else if (!members.length)
+        core.send({});
+    }
+    catch (error) {
+      emit(':error', fault('invalid_frame', 'the server sent a frame that makes no sense', false, error));
+    }
+  };
+  const begin = calls(core);
+  const handler = answers(core);
+  const heart = heartbeat(core, topics(core));
+  const ready = signIn(core, () => Object.assign(Object.create(api), asking(core.run)));
+  const close = reconnect(core, url, spec, message, () => {
+    heart.begin();
+    ready();
+  }, heart.ping, rejectOpened);
+  // Calls of everybody, or those of authenticate on one connection.
+  const asking = (session) => ({
+    call: (...what) => new Promise((resolve, reject) => void begin(session, resolve, reject, undefined, ...what)),
+    stream: (...what) => stream((resolve, reject, item) => begin(session, resolve, reject, item, ...what)),
+  });
+  const api = {
+    ...asking(),
+    listen,
+    handler,
+    sendBinary(data) {
+      if (!core.server)
+        throw fault('unavailable', 'there is no connection');
+      const error = tooLarge(core, data);
+      if (error)
+        throw error;
+      core.link.send(data);
+    },
+    close,
+    opened,
+    get state() {
+      return core.state;
+    },
+  };
+  return api;
 }
 
 /** Connects, and gives the connection the face of its channel. */
@@ -838,19 +933,13 @@ const asItIs = (value) => value;
 function onTopic(c, name, turn = asItIs) {
   return (key, listener) => {
     const then = listener ?? key;
-    return c.listen('t', name, listener && key, (event, meta) => then(turn(event), meta));
+    return c.listen('t:' + name, listener && key, (event, meta) => then(turn(event), meta));
   };
 }
-function on(c, kind, name, turn = asItIs) {
-  return (listener) => c.listen(kind, name, undefined, (value) => listener(turn(value)));
+function on(c, event, turn = asItIs) {
+  return (listener) => c.listen(event, undefined, (value) => listener(turn(value)));
 }
 function events(c) {
-  return {
-    opened: on(c, '', 'opened'),
-    state: on(c, '', 'state'),
-    lost: on(c, '', 'lost'),
-    binary: on(c, '', 'binary'),
-    error: on(c, '', 'error'),
-    dropped: on(c, '', 'dropped'),
-  };
+  const names = ['opened', 'state', 'lost', 'binary', 'error', 'dropped'];
+  return Object.fromEntries(names.map((name) => [name, on(c, ':' + name)]));
 }

@@ -171,8 +171,9 @@ export function connectGallery(
   opening: Opening,
   options: KanavaOptions<GalleryChannel> = {},
 ): GalleryChannel {
-  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
-  return channel(spec, url, { room: opening.room, q: opening.q, tag: opening.tag, since: opening.since?.toISOString(), limit: opening.limit }, options, galleryChannel);
+  const given = { room: opening.room, q: opening.q, tag: opening.tag, since: opening.since?.toISOString(), limit: opening.limit };
+  const spec = { path: filled('/gallery/{room}/', given), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
+  return channel(spec, url, given, options, galleryChannel);
 }
 
 const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
@@ -192,26 +193,26 @@ const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
       echo: (input, options) => c.call('kind', 'echo', input, options),
     },
   },
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
-    opened: on(c, '', 'opened', reviveEverything),
+    opened: on(c, ':opened', reviveEverything),
     shape: onTopic(c, 'shape'),
     chunk: onTopic(c, 'chunk'),
-    notice: on(c, 'p', 'notice', reviveShopItem),
-    lost_: on(c, 'p', 'lost', inValues(toDate)),
+    notice: on(c, 'p:notice', reviveShopItem),
+    lost_: on(c, 'p:lost', inValues(toDate)),
   },
   handle: {
     confirm: (handler) => c.handler('confirm', handler),
     ringBell: (handler) => c.handler('ring-bell', handler),
     sort: (handler) => c.handler('sort', heard(reviveShopItem, handler)),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened.then(reviveEverything),
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 
 /** Channel hall-2. */
@@ -231,16 +232,16 @@ export function connectHall2(url?: string, options: KanavaOptions<Hall2Channel> 
 }
 
 const hall2Channel = (c: KanavaConnection): Hall2Channel => ({
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened,
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 
 const reviveEverything: KanavaRevive = inMembers(() => ({

@@ -8,7 +8,7 @@
  * open.
  */
 export function connectGallery(url, opening, options = {}) {
-  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
+  const spec = { path: filled('/gallery/{room}/', opening), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
   return channel(spec, url, opening, options, galleryChannel);
 }
 
@@ -34,25 +34,25 @@ const galleryChannel = (c) => ({
     },
   },
   /** Sends a message that names no action. */
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
     shape: onTopic(c, 'shape'),
     chunk: onTopic(c, 'chunk'),
-    notice: on(c, 'p', 'notice'),
-    lost_: on(c, 'p', 'lost'),
+    notice: on(c, 'p:notice'),
+    lost_: on(c, 'p:lost'),
   },
   handle: {
     confirm: (handler) => c.handler('confirm', handler),
     ringBell: (handler) => c.handler('ring-bell', handler),
     sort: (handler) => c.handler('sort', handler),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened,
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 
 /**
@@ -66,15 +66,15 @@ export function connectHall2(url, options = {}) {
 
 const hall2Channel = (c) => ({
   /** Sends a message that names no action. */
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened,
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 

@@ -171,7 +171,7 @@ export function connectGallery(
   opening: Opening,
   options: KanavaOptions<GalleryChannel> = {},
 ): GalleryChannel {
-  const spec = { path: '/gallery/{room}/', query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
+  const spec = { path: filled('/gallery/{room}/', opening), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
   return channel(spec, url, opening, options, galleryChannel);
 }
 
@@ -192,25 +192,25 @@ const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
       echo: (input, options) => c.call('kind', 'echo', input, options),
     },
   },
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
     shape: onTopic(c, 'shape'),
     chunk: onTopic(c, 'chunk'),
-    notice: on(c, 'p', 'notice'),
-    lost_: on(c, 'p', 'lost'),
+    notice: on(c, 'p:notice'),
+    lost_: on(c, 'p:lost'),
   },
   handle: {
     confirm: (handler) => c.handler('confirm', handler),
     ringBell: (handler) => c.handler('ring-bell', handler),
     sort: (handler) => c.handler('sort', handler),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened,
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 
 /** Channel hall-2. */
@@ -230,15 +230,15 @@ export function connectHall2(url?: string, options: KanavaOptions<Hall2Channel> 
 }
 
 const hall2Channel = (c: KanavaConnection): Hall2Channel => ({
-  send: (input, options) => c.send(input, options),
+  send: (input, options) => c.call('', '', input, options),
   on: {
     ...events(c),
   },
-  sendBinary: (bytes) => c.sendBinary(bytes),
+  sendBinary: c.sendBinary,
   opened: c.opened,
   get state() {
     return c.state;
   },
-  close: () => c.close(),
+  close: c.close,
 });
 

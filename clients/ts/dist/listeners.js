@@ -1,0 +1,29 @@
+/** Whom a client tells what: "t:room" are events of a topic, "p:notice" are pushes, ":state" is what it says of itself. */
+export function listeners() {
+  const all = new Map();
+  return {
+    listen(event, key, fn) {
+      const entry = { key, fn };
+      if (!all.has(event))
+        all.set(event, new Set());
+      all.get(event).add(entry);
+      return () => void all.get(event).delete(entry);
+    },
+    emit(event, value, meta) {
+      const set = all.get(event);
+      for (const entry of [...(set ?? [])]) {
+        const { key, fn } = entry;
+        if (set.has(entry) && (key === undefined || key === meta.key)) {
+          try {
+            fn(value, meta);
+          }
+          catch (error) {
+            queueMicrotask(() => {
+              throw error;
+            });
+          }
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { lost, tooLarge, type KanavaCore } from './core.js';
+import { KanavaError, fault } from './error.js';
+
+/** What a handler of a server's call gets beside the input. */
+export interface KanavaAsked {
+  /** Aborted when the server no longer waits for the answer. */
+  readonly signal: AbortSignal;
+  /** Stops the server's clock, up to ten minutes: for questions that people answer. */
+  wait(): void;
+}
+
+export type KanavaHandler = (input: any, asked: KanavaAsked) => unknown;
+
+/** Answers the server's calls. Returns what names their handlers. */
+export function answers(core: KanavaCore) {
+  const handlers = new Map<string, KanavaHandler>();
+  const open = new Map<number, (error: KanavaError) => void>(); // calls, and how to end them
+
+  core.kinds['call'] = async (f) => {
+    const abort = new AbortController();
+    const reply = (answer: object) => {
+      const text = JSON.stringify({ re: f.id, ...answer });
+      const error = tooLarge(core, text);
+      clearTimeout(timer);
+      if (open.get(f.id) !== stop) return;
+      open.delete(f.id);
+      core.link!.send(error ? JSON.stringify({ re: f.id, err: error.wire() }) : text);
+    };
+    const stop = (error: KanavaError) => {
+      reply({ err: error.wire() });
+      abort.abort(error);
+    };
+    const limit = (ms: number) => setTimeout(stop, ms, fault('deadline_exceeded', 'the server waits no longer'));
+    let timer = limit(f.ms);
+    open.set(f.id, stop);
+    try {
+      const fn = handlers.get(f.call);
+      if (!fn) throw fault('unimplemented', 'nothing handles this call');
+      const out = await fn(f.in, {
+        signal: abort.signal,
+        wait() {
+          if (open.get(f.id) !== stop) return;
+          clearTimeout(timer);
+          timer = limit(600_000);
+          core.send({ re: f.id, wait: true });
+        },
+      });
+      reply({ out: out ?? null });
+    } catch (error) {
+      reply({ err: (error instanceof KanavaError ? error : fault('internal', 'the handler failed')).wire() });
+    }
+  };
+  core.kinds['cancel'] = (f) => open.get(f.cancel)?.(fault('canceled', 'the server gave the call up'));
+
+  core.drops.push(() => {
+    const stops = [...open.values()];
+    open.clear();
+    for (const stop of stops) stop(lost(core, false));
+  });
+
+  return (name: string, fn: KanavaHandler) => {
+    handlers.set(name, fn);
+    return () => void (handlers.get(name) === fn && handlers.delete(name));
+  };
+}

@@ -1,0 +1,43 @@
+import { fault, type KanavaError } from './error.js';
+
+/** A call that brings many values, as an iterator. begin makes the call, and returns what gives it up. */
+export function stream(
+  begin: (resolve: () => void, reject: (error: KanavaError) => void, item: (value: any) => void) => () => void,
+): AsyncIterableIterator<any> {
+  const items: any[] = [];
+  let end: { error?: KanavaError | undefined } | undefined;
+  const waiters: (() => void)[] = [];
+  const wake = () => waiters.splice(0).forEach((go) => go());
+  const finish = (error?: KanavaError) => {
+    end ??= { error };
+    wake();
+  };
+  const cancel = begin(() => finish(), finish, (value) => {
+    items.push(value);
+    if (items.length > 1000) {
+      finish(fault('resource_exhausted', 'the stream is faster than its reader'));
+      cancel();
+    }
+    wake();
+  });
+  return {
+    async next() {
+      while (!items.length && !end) await new Promise<void>((resolve) => waiters.push(resolve));
+      if (items.length) return { done: false, value: items.shift() };
+      const { error } = end!;
+      end = {};
+      if (error) throw error;
+      return { done: true, value: undefined };
+    },
+    async return(value) {
+      end = {};
+      items.length = 0;
+      cancel();
+      wake();
+      return { done: true, value };
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { bytes } from './bytes.js';
+import type { KanavaCore } from './core.js';
+import { follow, type KanavaPosition, type KanavaTopic } from './topic.js';
+
+/** The topics of a client, and their events. Returns what is told of where a topic stands. */
+export function topics(core: KanavaCore) {
+  const all = new Map<string, KanavaTopic>();
+  let recovers = 0;
+
+  const deliver = (name: string, { data, b64 }: any) => {
+    if (data === undefined && b64 === undefined) return; // only a position
+    const colon = (name + ':').indexOf(':');
+    core.emit('t:' + name.slice(0, colon), b64 === undefined ? data : bytes(b64), { topic: name, key: name.slice(colon + 1) });
+  };
+
+  const topic = (name: string) => {
+    let t = all.get(name);
+    if (!t) {
+      t = follow({
+        deliver: (f) => deliver(name, f),
+        lost: (from, to) => core.emit(':lost', { topic: name, from, to }),
+        ask(from: KanavaPosition, answer) {
+          if (recovers > 3) return false;
+          recovers++;
+          core.request({ recover: name, e: from.e, o: from.o }, (f) => {
+            recovers--;
+            if (all.get(name) === t) answer(f);
+            for (const other of all.values()) other.wake();
+          });
+          return true;
+        },
+        later: (then, ms) => core.later(t, then, ms),
+      });
+      all.set(name, t);
+    }
+    return t;
+  };
+
+  const at = (name: string, f: any) => all.get(name)?.frame('at', f);
+
+  Object.assign(core.kinds, {
+    sub: (f: any) => topic(f.sub).frame('sub', f),
+    on: (f: any) => topic(f.on).frame('on', f),
+    at: (f: any) => at(f.at, f),
+    unsub(f: any) {
+      core.cancel(all.get(f.unsub));
+      all.delete(f.unsub);
+    },
+  });
+  core.drops.push(() => {
+    recovers = 0;
+    for (const t of all.values()) t.drop();
+  });
+  return at;
+}
