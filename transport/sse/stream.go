@@ -78,8 +78,11 @@ func (h *handler) serveStream(w http.ResponseWriter, r *http.Request) {
 		httperr.Write(w, err)
 		return
 	}
-	s.begin(w, hello)
 	defer s.forget()
+	if how := s.begin(w, hello); how != nil {
+		end = *how
+		return
+	}
 	end = s.run(r.Context())
 }
 
@@ -89,8 +92,9 @@ func (s *stream) forget() {
 	s.up.end()
 }
 
-// begin tells the client that it is connected, and the link.
-func (s *stream) begin(w http.ResponseWriter, hello []byte) {
+// begin tells the client that it is connected, and the link. It returns how the
+// connection has ended if it did.
+func (s *stream) begin(w http.ResponseWriter, hello []byte) *kanava.Closing {
 	header := w.Header()
 	header.Set("Content-Type", eventStream)
 	header.Set("Cache-Control", "no-store")
@@ -107,10 +111,13 @@ func (s *stream) begin(w http.ResponseWriter, hello []byte) {
 	s.link.Start() // who has the secret may say something at once
 	s.h.open.add(s)
 	w.WriteHeader(http.StatusOK)
-	s.out.write(s, first) // an error shows at the next write
+	if end := s.out.write(s, first); end != nil {
+		return end
+	}
 	if s.envelope {
 		s.link.Receive(hello, false) // nobody has the secret before that is answered
 	}
+	return nil
 }
 
 // run writes what is to be written until the connection ends, and returns how

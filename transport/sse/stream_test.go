@@ -5,15 +5,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,29 +327,112 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 
 // A request that waits costs one goroutine: its own.
 func TestGoroutines(t *testing.T) {
-	const streams = 50
-	srv := kanava.NewServer(kanava.Options[none]{})
-	srv.Wire(kanava.Wiring[none, none]{Name: "line", Route: "/line", Public: true})
-	h := sse.Handler(srv, sse.Options{})
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	before := runtime.NumGoroutine()
-	for range streams {
-		group.Go(func() {
-			r := httptest.NewRequestWithContext(ctx, "GET", "/line", nil)
-			r.Header.Set("Accept", "text/event-stream")
-			h.ServeHTTP(&sink{}, r)
-		})
+	synctest.Test(t, func(t *testing.T) {
+		const streams = 50
+		srv := kanava.NewServer(kanava.Options[none]{})
+		srv.Wire(kanava.Wiring[none, none]{Name: "line", Route: "/line", Public: true})
+		h := sse.Handler(srv, sse.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		mine := pprof.Labels("test", t.Name()) // whoever starts a goroutine hands them on
+		pprof.SetGoroutineLabels(pprof.WithLabels(ctx, mine))
+		for range streams {
+			group.Go(func() {
+				r := httptest.NewRequestWithContext(ctx, "GET", "/line", nil)
+				r.Header.Set("Accept", "text/event-stream")
+				h.ServeHTTP(&sink{}, r)
+			})
+		}
+		synctest.Wait() // what starts with a connection has ended
+		if n := srv.Conns().Count(); n != streams {
+			t.Errorf("%d of %d streams are open", n, streams)
+		}
+		if n := goroutines(t, t.Name()) - 1; n != streams {
+			t.Errorf("%d streams have %d goroutines", streams, n)
+		}
+		cancel()
+		group.Wait()
+	})
+}
+
+// goroutines counts those that have a test's label.
+func goroutines(t *testing.T, test string) (n int) {
+	t.Helper()
+	var profile strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Fatal(err)
 	}
-	for srv.Conns().Count() < streams {
-		time.Sleep(time.Millisecond)
+	_, stacks, _ := strings.Cut(profile.String(), "\n")
+	for stack := range strings.SplitSeq(stacks, "\n\n") {
+		if count, rest, _ := strings.Cut(stack, " @ "); strings.Contains(rest, fmt.Sprintf("# labels: {%q:%q}", "test", test)) {
+			of, err := strconv.Atoi(count)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += of
+		}
 	}
-	time.Sleep(10 * time.Millisecond) // what starts with a connection has ended
-	if n := runtime.NumGoroutine() - before; n != streams {
-		t.Errorf("%d streams have %d goroutines", streams, n)
+	return n
+}
+
+// A write that just keeps its deadline leaves none to net/http, which would end
+// a stream of HTTP/2 for it; one that does not is ended, and told from a client
+// that left.
+func TestNoDeadlineIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const stall = 10 * time.Second
+		w := newWorld(t, sse.Options{}, kanava.Limits{})
+		out := &lateSink{ended: make(chan struct{})}
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/line", nil)
+		r.Header.Set("Accept", "text/event-stream")
+		go sse.Handler(w.srv, sse.Options{WriteStall: stall}).ServeHTTP(out, r)
+		<-w.joined
+		synctest.Wait()
+		out.takes.Store(int64(stall - 1))
+		w.publish("x")
+		time.Sleep(2 * stall)
+		if n := out.deadlines.Load(); n > 0 {
+			t.Errorf("net/http was given %d deadlines", n)
+		}
+		if len(w.left) > 0 {
+			t.Fatalf("it left: %+v", <-w.left)
+		}
+		out.takes.Store(int64(time.Hour))
+		start := time.Now()
+		w.publish("x")
+		w.wantLeft(ending{4409, "slow_consumer"})
+		if took := time.Since(start); took != stall {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// lateSink is an http.ResponseWriter whose Flush takes its time, unless a
+// deadline passes.
+type lateSink struct {
+	sink
+	takes     atomic.Int64 // ns
+	deadlines atomic.Int64 // how many were set
+	ended     chan struct{}
+	end       sync.Once
+}
+
+func (s *lateSink) FlushError() error {
+	select {
+	case <-time.After(time.Duration(s.takes.Load())):
+		return nil
+	case <-s.ended:
+		return errors.New("the stream was reset")
 	}
-	cancel()
-	group.Wait()
+}
+
+func (s *lateSink) SetWriteDeadline(end time.Time) error {
+	if end.IsZero() {
+		return nil
+	}
+	s.deadlines.Add(1)
+	time.AfterFunc(time.Until(end), func() { s.end.Do(func() { close(s.ended) }) })
+	return nil
 }
 
 // sink is an http.ResponseWriter that takes everything, and counts.

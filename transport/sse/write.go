@@ -46,6 +46,7 @@ type writer struct {
 	writing  bool        // guarded by mu, as is all that follows
 	deadline time.Time   // of the write that is under way
 	last     time.Time   // the latest deadline there may be; zero as long as the connection goes on
+	late     bool        // a deadline has passed, and net/http was told: nothing can be written any more
 	guard    *time.Timer // runs look while a write lasts
 }
 
@@ -75,7 +76,6 @@ func flushes(w http.ResponseWriter) bool {
 // WriteStall, the connection has ended so.
 func (o *writer) write(s *stream, p []byte) *kanava.Closing {
 	o.begin(s)
-	defer o.end()
 	var err error
 	for len(p) > 0 && err == nil {
 		n := min(len(p), maxPiece)
@@ -87,38 +87,40 @@ func (o *writer) write(s *stream, p []byte) *kanava.Closing {
 		o.extend(s.h.o.WriteStall)
 		err = o.rc.Flush()
 	}
-	switch {
-	case err == nil:
-		return nil
-	case o.isLate(): // what net/http calls that is different from version to version of HTTP
+	switch late := o.end(); {
+	case late: // what net/http calls that is different from version to version of HTTP
 		if end := s.link.Closing(); end != nil {
 			return end
 		}
 		return closing(kanava.CloseSlowConsumer)
+	case err != nil:
+		return &kanava.Closing{Code: kanava.CloseAbnormal}
 	}
-	return &kanava.Closing{Code: kanava.CloseAbnormal}
+	return nil
 }
 
 func (o *writer) begin(s *stream) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing = true
+	first := min(patience, s.h.o.WriteStall)
+	if !o.last.IsZero() {
+		first = min(first, time.Until(o.last))
+	}
 	if o.guard == nil {
-		o.guard = time.AfterFunc(patience, func() { o.look(s) })
+		o.guard = time.AfterFunc(first, func() { o.look(s) })
 		return
 	}
-	o.guard.Reset(patience)
+	o.guard.Reset(first)
 }
 
-// end takes the deadline away: in HTTP/2 it would end a stream that waits.
-func (o *writer) end() {
+// end reports whether a deadline has passed.
+func (o *writer) end() (late bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing = false
 	o.guard.Stop()
-	if !o.late() {
-		_ = o.rc.SetWriteDeadline(time.Time{}) // take has found that it can
-	}
+	return o.late
 }
 
 // extend gives a write this long, or what is left.
@@ -129,7 +131,6 @@ func (o *writer) extend(d time.Duration) {
 	if !o.last.IsZero() && o.deadline.After(o.last) {
 		o.deadline = o.last
 	}
-	_ = o.rc.SetWriteDeadline(o.deadline)
 }
 
 // hurry says that the connection ends, and leaves what is still written
@@ -142,16 +143,10 @@ func (o *writer) hurry() {
 	}
 }
 
-func (o *writer) isLate() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.late()
-}
-
-func (o *writer) late() bool { return !time.Now().Before(o.deadline) }
-
-// look runs now and then while a write is blocked: if the link is to be closed,
-// that must not wait behind the write for long.
+// look runs while a write is blocked: at its deadline, and now and then before,
+// because a link that is to be closed must not wait behind the write for long.
+// No deadline that is yet to come is left to net/http: in HTTP/2 it ends streams
+// that have just kept theirs, and nobody can tell that from a client that left.
 func (o *writer) look(s *stream) {
 	end := s.link.Closing()
 	o.mu.Lock()
@@ -159,14 +154,21 @@ func (o *writer) look(s *stream) {
 	if !o.writing {
 		return
 	}
+	now := time.Now()
 	if end != nil && o.last.IsZero() {
-		o.last = time.Now().Add(closeTime)
+		o.last = now.Add(closeTime)
 		if o.deadline.After(o.last) {
 			o.deadline = o.last
-			_ = o.rc.SetWriteDeadline(o.deadline)
 		}
 	}
-	if now := time.Now(); now.Sub(o.deadline) > patience {
+	switch left := o.deadline.Sub(now); {
+	case left > 0:
+		o.guard.Reset(min(patience, left))
+	case !o.late:
+		o.late = true
+		_ = o.rc.SetWriteDeadline(time.Unix(1, 0)) // take has found that it can
+		o.guard.Reset(patience)
+	default:
 		// The deadline of a stream of HTTP/2 is of no use while nobody takes
 		// anything from the connection. The request stays until that ends, the
 		// channel does not.
@@ -175,7 +177,5 @@ func (o *writer) look(s *stream) {
 		}
 		s.forget()
 		s.link.Disconnect(end.Code, end.Reason)
-		return
 	}
-	o.guard.Reset(patience)
 }
