@@ -37,6 +37,8 @@ func (l *echoLink) write(batch []message) error {
 	return nil
 }
 
+func (l *echoLink) textOnly() bool { return false }
+
 func (l *echoLink) close(CloseCode) { l.abort() }
 
 func (l *echoLink) abort() {
@@ -53,7 +55,7 @@ type note struct {
 
 func echoed(tb testing.TB) func() {
 	l := &echoLink{answers: make(chan []byte, 64), ended: make(chan struct{})}
-	c := newConn(Spec{}, settings{timeout: 1e10, queue: 64, random: func() float64 { return 0 }, dial: func(context.Context) (link, error) { return l, nil }})
+	c := newConn(Spec{}, settings{timeout: 1e10, queue: 64, random: func() float64 { return 0 }, webSocket: func(_ context.Context, hello []byte) (link, error) { return l, l.write([]message{{data: hello}}) }})
 	c.start()
 	tb.Cleanup(func() {
 		c.Close()

@@ -18,6 +18,7 @@ type Conn struct {
 	run   *run     // the connection of the moment, or the last one
 	was   []string // ids of former connections, the newest first
 
+	path      path      // how connections are made
 	failures  int       // tries in a row, for the back-off
 	refused   int       // closes with 4401 in a row without an open between
 	denied    int       // refusals of Authenticate in a row
@@ -182,6 +183,8 @@ type timer string
 
 const (
 	timerGreet   timer = "greet"   // connecting and greeting take too long
+	timerTurn    timer = "turn"    // it is the other transport's turn
+	timerProbe   timer = "probe"   // look whether a WebSocket opens
 	timerRetry   timer = "retry"   // the next try
 	timerLife    timer = "life"    // the server may be silent
 	timerKeep    timer = "keep"    // the next ping

@@ -16,7 +16,7 @@ import (
 // start returns a connection to a scripted server, in a bubble.
 func start(t *testing.T, change func(*settings)) (*Conn, *scripted) {
 	server := &scripted{}
-	s := settings{timeout: 10 * time.Second, queue: 64, dial: server.dial, random: func() float64 { return 1 }}
+	s := settings{timeout: 10 * time.Second, queue: 64, webSocket: server.dial, random: func() float64 { return 1 }}
 	if change != nil {
 		change(&s)
 	}
@@ -38,7 +38,7 @@ const openFrame = `{"open":{"id":"c1","max":65536,"calls":32,"ping":25000}}`
 // greet makes the next connection an open one.
 func greet(t *testing.T, server *scripted) *scriptedLink {
 	t.Helper()
-	l := server.take()
+	l := server.next()
 	if l == nil {
 		t.Fatal("the client has not connected")
 	}
@@ -412,7 +412,7 @@ func TestStreamOverflow(t *testing.T) {
 func TestOpenedFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, server := start(t, nil)
-		server.take().answer <- &ending{code: CloseLost, reason: "no connection", cause: errors.New("refused by the test")}
+		server.next().answer <- &ending{code: CloseLost, reason: "no connection", cause: errors.New("refused by the test")}
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // during the next try
 		defer cancel()
@@ -427,7 +427,7 @@ func TestOpenedFails(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, server := start(t, nil)
-		server.take().answer <- &ending{code: CloseLost, reason: "busy", after: 7000}
+		server.next().answer <- &ending{code: CloseLost, reason: "busy", after: 7000}
 		synctest.Wait()
 		if s := c.State(); time.Until(s.Next) != 7*time.Second+backOff {
 			t.Errorf("in %v", time.Until(s.Next))
@@ -528,7 +528,7 @@ func TestLateDial(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		late := &scriptedLink{aborted: make(chan struct{}), ended: make(chan struct{})}
 		c, _ := start(t, func(s *settings) {
-			s.dial = func(ctx context.Context) (link, error) {
+			s.webSocket = func(ctx context.Context, _ []byte) (link, error) {
 				<-ctx.Done()
 				return late, nil // all the same
 			}

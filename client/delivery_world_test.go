@@ -75,7 +75,7 @@ func newDelivery() *delivery {
 		}
 		x.conn = newConn(Spec{}, settings{
 			token:   func(context.Context) (string, error) { return fmt.Sprint(i), nil },
-			timeout: 10 * time.Second, queue: 64, dial: x.dial, random: func() float64 { return 0.5 },
+			timeout: 10 * time.Second, queue: 64, webSocket: x.dial, random: func() float64 { return 0.5 },
 		})
 		for name, v := range x.verdicts {
 			OnTopic(x.conn, name[:len(name)-2], "x", func(ev said, _ Topic) { v.told(ev) })
@@ -246,7 +246,7 @@ type cable struct {
 	up   []message // guarded by mu: and to the server
 }
 
-func (x *deliveryClient) dial(ctx context.Context) (link, error) {
+func (x *deliveryClient) dial(ctx context.Context, hello []byte) (link, error) {
 	l := &cable{x: x, in: make(chan any, 1), aborted: make(chan struct{})}
 	server, err := x.w.srv.Load().Open(ctx, &kanava.OpenRequest{
 		URL: &url.URL{Path: "/"}, Host: "kanava.test", Header: http.Header{}, Subprotocols: []string{"kanava.v1"},
@@ -259,7 +259,7 @@ func (x *deliveryClient) dial(ctx context.Context) (link, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.link = l
-	return l, nil
+	return l, l.write([]message{{data: hello}})
 }
 
 // Wake implements kanava.Peer: the test takes when it wants to.
@@ -288,6 +288,8 @@ func (l *cable) write(batch []message) error {
 	}
 	return nil
 }
+
+func (l *cable) textOnly() bool { return false }
 
 func (l *cable) close(CloseCode) { l.abort() }
 

@@ -1,6 +1,7 @@
 // Package client is the run-time of generated Go clients of Kanava's channels:
 // they are a thin typed layer over a [Conn]. It speaks the wire form kanava.v1
-// over WebSocket and needs nothing of the server's packages.
+// over WebSocket, and over server-sent events and POST where something on the way
+// lets no WebSocket through, and needs nothing of the server's packages.
 //
 // # A connection heals itself
 //
@@ -9,6 +10,11 @@
 // that grows from half a second to 20 s or that the server has advised, and for
 // ever, until [Conn.Close] or a close code that says to stay away. On each
 // connection Options.Authenticate runs before any other call.
+//
+// Where no WebSocket opens the same try goes on with server-sent events. While
+// these are in use the client looks every 5 to 10 minutes whether a WebSocket
+// opens by now, and comes back with one, without the loss of a call or an event.
+// [State.Transport] says which it is; Options.Transport allows only one.
 //
 // # Calls
 //

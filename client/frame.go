@@ -288,12 +288,18 @@ func (r *run) takeAway(f *frame) error {
 		c.lose(a.Code, reason, false)
 		return nil
 	}
-	now := time.Now()
 	from := millis(a.In[0])
-	to := max(from, millis(a.In[1]))
-	wait := c.spread(from, to)
-	r.away = &away{code: a.Code, at: now.Add(wait), until: now.Add(to)}
-	c.later(timerLeave, wait, c.leave)
-	c.become(State{Phase: Leaving, Code: a.Code, Next: r.away.at})
+	r.leaveWithin(a.Code, from, max(from, millis(a.In[1])))
 	return nil
+}
+
+// leaveWithin ends the connection at a random time, or when what runs has ended,
+// and makes another one. c.mu is held.
+func (r *run) leaveWithin(code CloseCode, from, to time.Duration) {
+	c := r.c
+	now := time.Now()
+	wait := c.spread(from, to)
+	r.away = &away{code: code, at: now.Add(wait), until: now.Add(to)}
+	c.later(timerLeave, wait, c.leave)
+	c.become(State{Phase: Leaving, Code: code, Next: r.away.at, Transport: r.by})
 }

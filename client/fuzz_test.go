@@ -26,7 +26,7 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lines []byte) {
 		server := &scripted{}
 		s := settings{
-			timeout: time.Minute, queue: 2, dial: server.dial, random: func() float64 { return 1 },
+			timeout: time.Minute, queue: 2, webSocket: server.dial, random: func() float64 { return 1 },
 			authenticate: func(context.Context) error { return nil },
 		}
 		c := newConn(Spec{}, s)

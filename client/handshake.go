@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/gobwas/ws"
 
 	"github.com/kanava-go/kanava/internal/wsframe"
 )
@@ -23,13 +25,54 @@ const subprotocol = "kanava.v1"
 // made by net/http, which knows about TLS, proxies and cookies. Redirects are
 // not followed: the first frame may hold a credential.
 func webSocketDialer(url string, header http.Header, client *http.Client, limit int) dialer {
+	open := webSocketOpener(url, header, client, limit)
+	return func(ctx context.Context, hello []byte) (link, error) {
+		w, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		_ = w.write([]message{{data: hello}}) // reading finds out why
+		return w, nil
+	}
+}
+
+// webSocketProbe returns a function that finds out whether a WebSocket opens,
+// and carries something both ways: its end is the server's answer to the
+// client's. The server runs nothing for it.
+func webSocketProbe(url string, header http.Header, client *http.Client) func(ctx context.Context) bool {
+	open := webSocketOpener(url, header, client, 4<<10)
+	return func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, turnTime)
+		defer cancel()
+		w, err := open(ctx)
+		if err != nil {
+			return false
+		}
+		defer context.AfterFunc(ctx, w.abort)()
+		defer w.abort()
+		w.sendClose(ws.StatusCode(CloseNormal))
+		for err == nil {
+			_, err = w.read()
+		}
+		e, _ := errors.AsType[*ending](err)
+		return e != nil && e.code == CloseNormal
+	}
+}
+
+// withoutRedirects returns a client as it is, but for what it must not do.
+func withoutRedirects(client *http.Client) *http.Client {
 	own := http.Client{}
 	if client != nil {
 		own = *client
 	}
 	own.Timeout = 0
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return func(ctx context.Context) (link, error) {
+	return &own
+}
+
+func webSocketOpener(url string, header http.Header, client *http.Client, limit int) func(ctx context.Context) (*webSocket, error) {
+	own := withoutRedirects(client)
+	return func(ctx context.Context) (*webSocket, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
 			return nil, err
@@ -48,7 +91,7 @@ func webSocketDialer(url string, header http.Header, client *http.Client, limit 
 		req.Header.Set("Sec-WebSocket-Protocol", subprotocol)
 		res, err := own.Do(req)
 		if err != nil {
-			return nil, &ending{code: CloseLost, reason: "no connection", cause: err}
+			return nil, lostBy(err)
 		}
 		if err := checkHandshake(res, key); err != nil {
 			res.Body.Close()
@@ -107,9 +150,9 @@ func hasToken(h http.Header, name, token string) bool {
 	return false
 }
 
-// refusal returns what a server says in place of 101.
+// refusal returns what a server says in place of opening a connection.
 func refusal(res *http.Response) *ending {
-	e := &ending{code: CloseLost, reason: "the server answered the handshake with " + res.Status}
+	e := &ending{code: CloseLost, reason: "the server answered with " + res.Status}
 	if seconds, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil {
 		e.after = float64(seconds) * 1000
 	}
@@ -119,6 +162,10 @@ func refusal(res *http.Response) *ending {
 	text, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 	if err == nil && json.Unmarshal(text, &said) == nil && said.Error.Message != "" {
 		e.cause = said.Error.told()
+		switch res.StatusCode { // what a server refuses in any case (P3); else something has changed the request
+		case http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+			e.plain = true
+		}
 	}
 	return e
 }

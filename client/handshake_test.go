@@ -69,7 +69,7 @@ func TestAddress(t *testing.T) {
 }
 
 // dialTest makes a connection to a handler.
-func dialTest(t *testing.T, h http.HandlerFunc) (link, error) {
+func dialTest(t *testing.T, h http.HandlerFunc) (*webSocket, error) {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
@@ -78,7 +78,7 @@ func dialTest(t *testing.T, h http.HandlerFunc) (link, error) {
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
 	header := http.Header{"Host": {"other.test"}, "X-Y": {"z"}}
-	return webSocketDialer(srv.URL+"/c?x=1", header, &http.Client{Transport: tr, Timeout: time.Nanosecond}, 1000)(ctx)
+	return webSocketOpener(srv.URL+"/c?x=1", header, &http.Client{Transport: tr, Timeout: time.Nanosecond}, 1000)(ctx)
 }
 
 // What a handshake asks for.

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -29,12 +30,16 @@ type Options[C any] struct {
 	// one more, the oldest fails with CodeUnavailable and OnDropped is told.
 	// 0 is 64.
 	Queue int
-	// HTTPClient makes the handshake: its Transport decides on TLS, proxies and
-	// how to dial, its Jar on cookies. Its Timeout and CheckRedirect are not
-	// used. Nil is one with http.DefaultTransport, which takes proxies from the
-	// environment.
+	// Transport is the only one that is used. The zero value is both: a
+	// WebSocket, and server-sent events where something on the way lets no
+	// WebSocket through.
+	Transport Transport
+	// HTTPClient makes the handshake, and the requests of server-sent events: its
+	// Transport decides on TLS, proxies and how to dial, its Jar on cookies. Its
+	// Timeout and CheckRedirect are not used. Nil is one with
+	// http.DefaultTransport, which takes proxies from the environment.
 	HTTPClient *http.Client
-	// Header is sent with the handshake.
+	// Header is sent with each of them.
 	Header http.Header
 	// ReadLimit is the largest message in bytes that the client takes. 0 is
 	// 1 MiB: an event of 64 KiB and what stands around it.
@@ -53,16 +58,27 @@ func Connect[C any](spec Spec, base string, opening any, options Options[C], wra
 	if err != nil {
 		return none, err
 	}
+	if t := options.Transport; t != "" && t != WebSocket && t != ServerSentEvents {
+		return none, fmt.Errorf("client: Options.Transport: there is no %q", t)
+	}
 	for name, values := range options.Header {
 		header[http.CanonicalHeaderKey(name)] = values
 	}
-	c := newConn(spec, settings{
+	s := settings{
 		token:   options.Token,
 		timeout: cmp.Or(options.Timeout, 10*time.Second),
 		queue:   cmp.Or(options.Queue, 64),
-		dial:    webSocketDialer(url, header, options.HTTPClient, cmp.Or(options.ReadLimit, 1<<20)),
 		random:  rand.Float64,
-	})
+	}
+	limit := cmp.Or(options.ReadLimit, 1<<20)
+	if options.Transport != ServerSentEvents {
+		s.webSocket = webSocketDialer(url, header, options.HTTPClient, limit)
+		s.probe = webSocketProbe(url, header, options.HTTPClient)
+	}
+	if options.Transport != WebSocket {
+		s.events = eventDialer(url, header, options.HTTPClient, limit)
+	}
+	c := newConn(spec, s)
 	chat := wrap(c)
 	if sign := options.Authenticate; sign != nil {
 		c.settings.authenticate = func(ctx context.Context) error { return sign(ctx, chat) }
@@ -80,6 +96,8 @@ type settings struct {
 	token        func(ctx context.Context) (string, error)
 	timeout      time.Duration
 	queue        int
-	dial         dialer
-	random       func() float64 // from 0 to 1
+	webSocket    dialer // nil if it is not to be used, as events
+	events       dialer
+	probe        func(ctx context.Context) bool // whether a WebSocket opens
+	random       func() float64                 // from 0 to 1
 }

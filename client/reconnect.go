@@ -27,11 +27,8 @@ func (c *Conn) attempt() {
 		return
 	}
 	c.cancelTimer(timerRetry)
-	r := newRun(c)
-	c.run = r
-	c.later(timerGreet, greetTime, func() { c.lose(CloseLost, "no answer", false) })
-	c.become(State{Phase: Connecting})
-	c.spawn(r.connect)
+	c.path.until = time.Now().Add(greetTime)
+	c.try(c.firstTransport(), false)
 }
 
 // lose ends a connection, and begins to wait for the next one, if there is to
@@ -42,6 +39,14 @@ func (c *Conn) lose(code CloseCode, reason string, final bool) {
 	}
 	now := time.Now()
 	r := c.run
+	if !final && code == CloseLost && c.goOn(r) {
+		c.ended = reason
+		return
+	}
+	c.path.lost(r)
+	if r.after > 0 {
+		c.notBefore = now.Add(r.after)
+	}
 	if !r.openedAt.IsZero() && now.Sub(r.openedAt) >= steady {
 		c.failures = 0
 	}
@@ -151,7 +156,11 @@ func (c *Conn) leave() {
 		c.later(timerLeave, r.away.until.Sub(now), c.leave)
 		return
 	}
-	c.lose(r.away.code, "the server asked to come back", false)
+	reason := "the server asked to come back"
+	if r.returns {
+		reason = "a WebSocket opens again"
+	}
+	c.lose(r.away.code, reason, false)
 }
 
 // signIn runs Authenticate: for the first time on a connection, or to renew the

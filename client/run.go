@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"maps"
 	"slices"
@@ -15,6 +16,8 @@ import (
 // fields are guarded by Conn.mu unless they say otherwise.
 type run struct {
 	c      *Conn
+	by     Transport
+	second bool            // the other transport was tried right before
 	life   context.Context //nolint:containedctx // it is the connection's own
 	cancel context.CancelFunc
 	over   chan struct{} // closed when no goroutine uses the link any more
@@ -23,9 +26,12 @@ type run struct {
 	link   link          // set once, before the goroutines that use it
 
 	ended    bool
-	farewell CloseCode // to tell the peer
-	out      []message // to be written
-	outBytes int       // in out, and of what is being written
+	returns  bool          // it ends because a WebSocket opens again
+	after    time.Duration // to come back, as a refusal said
+	plain    bool          // the other transport would end no other way
+	farewell CloseCode     // to tell the peer
+	out      []message     // to be written
+	outBytes int           // in out, and of what is being written
 	room     chan struct{}
 
 	server   *greeting // what open says; nil before
@@ -58,9 +64,11 @@ func inOrder(replies map[uint64]reply) []reply {
 	return list
 }
 
-func newRun(c *Conn) *run {
+func newRun(c *Conn, by Transport, second bool) *run {
 	r := &run{
 		c:       c,
+		by:      by,
+		second:  second,
 		over:    make(chan struct{}),
 		dead:    make(chan struct{}),
 		wake:    make(chan struct{}, 1),
@@ -110,7 +118,7 @@ type hello struct {
 // connect makes the connection and reads until it ends.
 func (r *run) connect() {
 	c := r.c
-	token, l, err := r.dial()
+	l, err := r.dial()
 	c.mu.Lock()
 	if r.ended {
 		c.mu.Unlock()
@@ -120,36 +128,46 @@ func (r *run) connect() {
 		return
 	}
 	if err != nil {
-		e := &ending{code: CloseLost, reason: err.Error()}
+		e := &ending{code: CloseLost, reason: err.Error(), plain: true}
 		if !errors.As(err, &e) {
 			c.tell(listenError, err) // the program's own
 		}
-		if e.after > 0 {
-			c.notBefore = time.Now().Add(millis(e.after))
-		}
+		r.plain, r.after = e.plain, millis(e.after)
 		c.lose(e.code, e.Error(), false)
 		c.mu.Unlock()
 		return
 	}
 	r.link = l
-	text, _ := json.Marshal(struct {
-		Hello hello `json:"hello"`
-	}{hello{c.spec.Contract, token, c.was}})
-	r.send(text)
+	c.cancelTimer(timerTurn)
 	c.become(State{Phase: Greeting})
 	c.spawn(r.write)
 	c.mu.Unlock()
 	r.read()
 }
 
-func (r *run) dial() (token string, l link, err error) {
-	if r.c.settings.token != nil {
-		if token, err = r.c.settings.token(r.life); err != nil {
-			return "", nil, err
+func (r *run) dial() (link, error) {
+	c := r.c
+	first := hello{Contract: c.spec.Contract}
+	if c.settings.token != nil {
+		token, err := c.settings.token(r.life)
+		if err != nil {
+			return nil, err
 		}
+		first.Token = token
 	}
-	l, err = r.c.settings.dial(r.life)
-	return token, l, err
+	c.mu.Lock()
+	first.Was = c.was
+	c.mu.Unlock()
+	text, err := json.Marshal(struct {
+		Hello hello `json:"hello"`
+	}{first})
+	if err != nil {
+		return nil, err
+	}
+	if r.by == ServerSentEvents {
+		return c.settings.events(r.life, text)
+	}
+	return c.settings.webSocket(r.life, text)
 }
 
 // read takes messages until the connection has ended.
@@ -250,7 +268,8 @@ func (r *run) write() {
 // SendBinary sends bytes, which belong to the caller again when it returns. It
 // waits while much is unsent. There is no answer; the bytes may be lost with
 // the connection. An *Error has CodeUnavailable if there is no connection,
-// CodeTooLarge if the server does not take that much, or that of ctx.
+// CodeTooLarge if the server does not take that much (by server-sent events three
+// quarters of it, because bytes travel as base64), or that of ctx.
 func (c *Conn) SendBinary(ctx context.Context, p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -273,11 +292,23 @@ func (c *Conn) SendBinary(ctx context.Context, p []byte) error {
 		return given(ctx, "the bytes were not sent")
 	case r == nil || r.server == nil || r.ended:
 		return fault(CodeUnavailable, "there is no connection")
-	case len(p) > r.server.Max:
+	}
+	m := message{data: slices.Clone(p), binary: true}
+	if r.link.textOnly() {
+		m = message{data: asText(p)}
+	}
+	if len(m.data) > r.server.Max {
 		return tooLarge()
 	}
-	r.queue(message{data: slices.Clone(p), binary: true})
+	r.queue(m)
 	return nil
+}
+
+// asText returns bytes as the frame that they are where all is text.
+func asText(p []byte) []byte {
+	b := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(p))+10), `{"bin":"`...)
+	b = base64.StdEncoding.AppendEncode(b, p)
+	return append(b, `"}`...)
 }
 
 // nextID returns an id that was not used on this connection. c.mu is held.
@@ -313,12 +344,14 @@ func (r *run) open(raw []byte) error {
 	c.was = append([]string{g.ID}, c.was[:min(len(c.was), 7)]...)
 	c.refused = 0
 	c.cancelTimer(timerGreet)
+	c.path.opened(r.by)
+	c.probeLater()
 	r.alive()
 	r.watch()
 	if g.Keep > 0 {
 		r.keep()
 	}
-	c.become(State{Phase: Open, Contract: g.Contract})
+	c.become(State{Phase: Open, Transport: r.by, Contract: g.Contract})
 	if c.settings.authenticate != nil {
 		c.signIn()
 		return nil

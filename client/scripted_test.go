@@ -20,7 +20,7 @@ type scripted struct {
 	links []*scriptedLink // all
 }
 
-func (s *scripted) dial(ctx context.Context) (link, error) {
+func (s *scripted) dial(ctx context.Context, hello []byte) (link, error) {
 	l := &scriptedLink{answer: make(chan error, 1), in: make(chan any, 1000), ended: make(chan struct{}), aborted: make(chan struct{})}
 	s.mu.Lock()
 	s.made = append(s.made, l)
@@ -36,13 +36,20 @@ func (s *scripted) dial(ctx context.Context) (link, error) {
 		if err != nil {
 			return nil, err
 		}
-		return l, nil
+		return l, l.write([]message{{data: hello}})
 	}
 }
 
 // take returns the next connection that the client has begun, nil if there is
 // none.
-func (s *scripted) take() *scriptedLink {
+func (s *scripted) take() peer {
+	if l := s.next(); l != nil {
+		return l
+	}
+	return nil
+}
+
+func (s *scripted) next() *scriptedLink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.made) == 0 {
@@ -83,6 +90,8 @@ type scriptedLink struct {
 func (l *scriptedLink) accept() { l.answer <- nil }
 
 func (l *scriptedLink) text(text string) { l.in <- message{data: []byte(text)} }
+
+func (l *scriptedLink) bytes(p []byte) { l.in <- message{p, true} }
 
 func (l *scriptedLink) drop(code CloseCode) {
 	e := &ending{code: code}
@@ -157,5 +166,7 @@ func (l *scriptedLink) close(code CloseCode) {
 	l.mu.Unlock()
 	l.abort() // a peer that answers at once
 }
+
+func (l *scriptedLink) textOnly() bool { return false }
 
 func (l *scriptedLink) abort() { l.once.Do(func() { close(l.aborted) }) }

@@ -24,6 +24,9 @@ type State struct {
 	Reason string    // the same in words, for people and logs
 	// Next is when the next try begins, where the phase is Leaving or Waiting.
 	Next time.Time
+	// Transport is what the connection travels by, where the phase is Open or
+	// Leaving.
+	Transport Transport
 	// Contract is what the server says of itself, while the phase is Open. It
 	// may be newer than the client's.
 	Contract string

@@ -34,6 +34,11 @@ type vector struct {
 	Steps  []map[string]jsontext.Value `json:"steps"`
 }
 
+// drops reports whether a connection of the vector ends with a code.
+func (v *vector) drops(code string) bool {
+	return slices.ContainsFunc(v.Steps, func(step map[string]jsontext.Value) bool { return string(step["drop"]) == code })
+}
+
 // A vector's JSON may hold what no Go string can, such as half of a surrogate
 // pair, and passes it on as it is.
 var raw = json.JoinOptions(jsontext.AllowInvalidUTF8(true), json.RejectUnknownMembers(true))
@@ -55,9 +60,14 @@ func TestVectors(t *testing.T) {
 		}
 		for _, v := range cases {
 			names = append(names, v.Name)
-			t.Run(filepath.Base(file)+"/"+v.Name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { runVector(t, v) })
-			})
+			for name, by := range map[string]Transport{"": "", "websocket/": WebSocket, "sse/": ServerSentEvents} {
+				if by == WebSocket && v.drops("1015") {
+					continue // no WebSocket can say so: it is what a program is told
+				}
+				t.Run(name+filepath.Base(file)+"/"+v.Name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { runVector(t, v, by) })
+				})
+			}
 		}
 	}
 	for rule := range strings.FieldsSeq("P1 P3 P10 P11 P13 P14 P15 P18 D5 D6 D7 D9 §3 §5 §6 §8 S3 S4") {
@@ -67,11 +77,28 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// theServer is that of a vector, scripted or wired, and peer its end of a
+// connection.
+type (
+	theServer interface {
+		take() peer
+		open() int
+	}
+	peer interface {
+		accept()
+		text(text string)
+		bytes(p []byte)
+		drop(code CloseCode)
+		next() *message
+		isClosed() bool
+	}
+)
+
 // player runs one vector: it is the server and the application.
 type player struct {
 	t      *testing.T
-	server *scripted
-	link   *scriptedLink
+	server theServer
+	link   peer
 	conn   *Conn
 	calls  map[string]*played
 	asked  map[string]*playedAsk
@@ -119,11 +146,18 @@ type playedAsk struct {
 	answer chan func() (jsontext.Value, error)
 }
 
-func runVector(t *testing.T, v vector) {
-	p := &player{t: t, server: &scripted{}, calls: map[string]*played{}, asked: map[string]*playedAsk{}}
+func runVector(t *testing.T, v vector, by Transport) {
+	p := &player{t: t, calls: map[string]*played{}, asked: map[string]*playedAsk{}}
 	s := settings{
-		timeout: 10 * time.Second, queue: 64, dial: p.server.dial,
-		random: func() float64 { return v.Random },
+		timeout: 10 * time.Second, queue: 64, random: func() float64 { return v.Random },
+	}
+	if by == "" {
+		server := &scripted{}
+		p.server, s.webSocket = server, server.dial
+	} else {
+		server := &wired{}
+		server.settings(&s, by)
+		p.server = server
 	}
 	if v.Options.Timeout > 0 {
 		s.timeout = ms(v.Options.Timeout)
@@ -288,7 +322,7 @@ func (p *player) step(name string, arg jsontext.Value) error {
 	case "text":
 		p.link.text(text)
 	case "binary":
-		p.link.in <- message{unhex(text), true}
+		p.link.bytes(unhex(text))
 	case "expect":
 		m := p.link.next()
 		if m == nil {

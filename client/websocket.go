@@ -118,3 +118,5 @@ func (w *webSocket) close(code CloseCode) {
 }
 
 func (w *webSocket) abort() { w.body.Close() }
+
+func (w *webSocket) textOnly() bool { return false }
