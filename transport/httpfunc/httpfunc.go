@@ -92,8 +92,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cut := true // by the program's own code, if it ends this goroutine
 	defer func() {
 		if cut {
+			if r.ProtoMajor == 1 {
+				w.Header().Set("Connection", "close") // as net/http does behind this goroutine: the client is not to use it again
+			}
 			httperr.Write(w, errCut)
-			_ = http.NewResponseController(w).Flush() // net/http closes the connection behind it
+			_ = http.NewResponseController(w).Flush()
 		}
 	}()
 	call, err := h.d.OpenHTTP(ctx, r.Method, req)
@@ -199,7 +202,7 @@ func answer(w http.ResponseWriter, call *kanava.HTTPCall, body []byte) {
 		head.Set("Content-Type", "application/json")
 		head.Set("Content-Length", strconv.Itoa(len(result)))
 		head.Set("X-Content-Type-Options", "nosniff")
-		_, _ = w.Write(result) //nolint:gosec // JSON, and said to be; the client may have gone
+		_, _ = w.Write(result) // the client may have gone
 	}
 }
 

@@ -227,6 +227,17 @@ func TestP22Calls(t *testing.T) {
 	}
 }
 
+// A function that ends its goroutine takes the connection with it: the client is
+// told, or its next request might go out on one that is being closed.
+func TestP22EndedGoroutineEndsTheConnection(t *testing.T) {
+	url := serve(t, newServer(kanava.Options[user]{}), httpfunc.Options{})
+	for path, ends := range map[string]bool{"/exits": true, "/panics": false} {
+		if res, _ := ask(t, "POST", url+path, ""); res.Close != ends {
+			t.Errorf("%s: the response says that the connection ends: %t, want %t", path, res.Close, ends)
+		}
+	}
+}
+
 func TestP22HeaderFields(t *testing.T) {
 	url := serve(t, newServer(kanava.Options[user]{}), httpfunc.Options{})
 	for _, tc := range []struct{ proves, method, path, field, want string }{
