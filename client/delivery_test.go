@@ -42,8 +42,8 @@ type deed struct {
 }
 
 // play does the deeds in a world of its own, and returns what was wrong.
-func play(deeds []deed) (fault string) {
-	w := newDelivery()
+func play(by [deliveryClients]Transport, deeds []deed) (fault string) {
+	w := newDelivery(by)
 	w.settle()
 	for _, d := range deeds {
 		x, s := w.clients[d.Client], w.stories[d.Story]
@@ -87,6 +87,9 @@ func play(deeds []deed) (fault string) {
 			x.signOut()
 		}
 		synctest.Wait()
+		for _, x := range w.clients {
+			x.live() // or has it ended?
+		}
 	}
 	w.settle()
 	fault = w.fault()
@@ -119,9 +122,13 @@ func deliveryHolds(t *testing.T, may ...deliveryStep) {
 		}
 	}), 10, 150)
 	rapid.Check(t, func(rt *rapid.T) {
+		by := [deliveryClients]Transport{}
+		for i := range by {
+			by[i] = rapid.SampledFrom([]Transport{WebSocket, ServerSentEvents}).Draw(rt, "transport")
+		}
 		plan := deeds.Draw(rt, "deeds")
 		fault := ""
-		synctest.Test(t, func(*testing.T) { fault = play(plan) })
+		synctest.Test(t, func(*testing.T) { fault = play(by, plan) })
 		if fault != "" {
 			rt.Fatal(fault)
 		}

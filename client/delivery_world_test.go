@@ -50,11 +50,30 @@ type deliveryClient struct {
 	wanted   map[string]bool
 	verdicts map[string]*verdict
 
+	greeted line // the client knows its id
+	noted   line // it is known that this one is over
+
 	mu   sync.Mutex
-	link *cable // guarded by mu: the newest
+	link line // guarded by mu: the newest
 }
 
-func newDelivery() *delivery {
+// line is one connection, at both of its ends.
+type line interface {
+	id() string
+	// take puts what the server has to say on its way.
+	take() (some bool)
+	// nextDown is what comes to the client next, nil if there is nothing, with the
+	// frame in it; an *ending is the last. hand gives it to the client.
+	nextDown() (m any, frame []byte)
+	hand(m any)
+	// handUp lets something of the client arrive at the server.
+	handUp() (some bool)
+	// abort is the end for both, and over when that was; zero if it was not.
+	abort()
+	over() time.Time
+}
+
+func newDelivery(by [deliveryClients]Transport) *delivery {
 	w := &delivery{}
 	for _, s := range []story{
 		{name: "room", class: "recoverable"},
@@ -73,10 +92,16 @@ func newDelivery() *delivery {
 			x.wanted[s.name] = true
 			x.verdicts[s.name+":x"] = &verdict{client: i, topic: s, newest: map[string]said{}}
 		}
-		x.conn = newConn(Spec{}, settings{
+		s := settings{
 			token:   func(context.Context) (string, error) { return fmt.Sprint(i), nil },
-			timeout: 10 * time.Second, queue: 64, webSocket: x.dial, random: func() float64 { return 0.5 },
-		})
+			timeout: 10 * time.Second, queue: 64, random: func() float64 { return 0.5 },
+		}
+		if by[i] == ServerSentEvents {
+			s.events = eventDialer("http://kanava.test/", http.Header{}, &http.Client{Transport: x}, 1<<20)
+		} else {
+			s.webSocket = x.dial
+		}
+		x.conn = newConn(Spec{}, s)
 		for name, v := range x.verdicts {
 			OnTopic(x.conn, name[:len(name)-2], "x", func(ev said, _ Topic) { v.told(ev) })
 		}
@@ -238,12 +263,12 @@ type cable struct {
 	aborted chan struct{}
 	once    sync.Once
 
-	over   *ending // of the goroutine that reads
-	opened bool    // of the test: the client knows the id
+	end *ending // of the goroutine that reads
 
-	mu   sync.Mutex
-	down []any     // guarded by mu: on its way to the client, messages and the ending
-	up   []message // guarded by mu: and to the server
+	mu    sync.Mutex
+	down  []any     // guarded by mu: on its way to the client, messages and the ending
+	up    []message // guarded by mu: and to the server
+	ended time.Time // guarded by mu
 }
 
 func (x *deliveryClient) dial(ctx context.Context, hello []byte) (link, error) {
@@ -266,18 +291,18 @@ func (x *deliveryClient) dial(ctx context.Context, hello []byte) (link, error) {
 func (l *cable) Wake() {}
 
 func (l *cable) read() (message, error) {
-	if l.over == nil {
+	if l.end == nil {
 		select {
 		case m := <-l.in:
 			if m, ok := m.(message); ok {
 				return m, nil
 			}
-			l.over, _ = m.(*ending)
+			l.end, _ = m.(*ending)
 		case <-l.aborted:
-			l.over = &ending{code: CloseLost, reason: "aborted"}
+			l.end = &ending{code: CloseLost, reason: "aborted"}
 		}
 	}
-	return message{}, l.over
+	return message{}, l.end
 }
 
 func (l *cable) write(batch []message) error {
@@ -300,7 +325,7 @@ func (l *cable) abort() {
 		l.server.Disconnect(kanava.CloseAbnormal, "")
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.down, l.up = nil, nil
+		l.down, l.up, l.ended = nil, nil, time.Now()
 	})
 }
 
@@ -311,49 +336,62 @@ func (l *cable) add(m any) {
 	l.down = append(l.down, m)
 }
 
-// nextDown returns what comes to the client next, nil if there is nothing, and
-// nextUp what comes to the server.
-func (l *cable) nextDown() any {
+func (l *cable) id() string { return l.server.ID() }
+
+func (l *cable) nextDown() (m any, frame []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.down) == 0 {
-		return nil
+		return nil, nil
 	}
-	m := l.down[0]
+	m = l.down[0]
 	l.down = l.down[1:]
-	return m
+	if m, ok := m.(message); ok {
+		frame = m.data
+	}
+	return m, frame
 }
 
-func (l *cable) nextUp() *message {
+func (l *cable) hand(m any) { l.in <- m }
+
+func (l *cable) handUp() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if len(l.up) == 0 {
-		return nil
+		l.mu.Unlock()
+		return false
 	}
 	m := l.up[0]
 	l.up = l.up[1:]
-	return &m
+	l.mu.Unlock()
+	l.server.Receive(m.data, m.binary)
+	return true
 }
 
-func (l *cable) isOver() bool {
-	select {
-	case <-l.aborted:
-		return true
-	default:
-		return false
-	}
+func (l *cable) over() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
 }
 
-func (x *deliveryClient) newest() *cable {
+func (x *deliveryClient) newest() line {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.link
 }
 
 // live is the connection of the moment, nil if there is none.
-func (x *deliveryClient) live() *cable {
-	if l := x.newest(); l != nil && !l.isOver() {
+func (x *deliveryClient) live() line {
+	l := x.newest()
+	if l == nil {
+		return nil
+	}
+	over := l.over()
+	if over.IsZero() {
 		return l
+	}
+	if x.noted != l { // the client has ended it
+		x.noted = l
+		x.lose(over)
 	}
 	return nil
 }
@@ -361,18 +399,19 @@ func (x *deliveryClient) live() *cable {
 // id is that of the last connection, if the client knows it.
 func (x *deliveryClient) id() string {
 	l := x.newest()
-	if l == nil || !l.opened {
+	if l == nil || x.greeted != l {
 		return ""
 	}
-	return l.server.ID()
+	return l.id()
 }
 
 // take takes what the server has to say.
 func (x *deliveryClient) take() (some bool) {
 	l := x.live()
-	if l == nil {
-		return false
-	}
+	return l != nil && l.take()
+}
+
+func (l *cable) take() (some bool) {
 	for {
 		frames, closing := l.server.Take(nil, 500)
 		for _, f := range frames {
@@ -395,20 +434,19 @@ func (x *deliveryClient) deliver(n int) (some bool) {
 		if l == nil {
 			return some
 		}
-		m := l.nextDown()
+		m, frame := l.nextDown()
 		if m == nil {
 			return some
 		}
 		after := func() {}
-		if m, ok := m.(message); ok {
-			after = x.watch(l, m.data)
+		if frame != nil {
+			after = x.watch(l, frame)
 		}
-		l.in <- m
+		l.hand(m)
 		synctest.Wait()
 		after()
 		if _, ended := m.(*ending); ended {
-			l.abort()
-			x.lose()
+			x.cut()
 		}
 		some = true
 	}
@@ -417,7 +455,7 @@ func (x *deliveryClient) deliver(n int) (some bool) {
 
 // watch tells the judges of what a client is told that is no event. It returns
 // what they are to know once it is told.
-func (x *deliveryClient) watch(l *cable, frame []byte) (after func()) {
+func (x *deliveryClient) watch(l line, frame []byte) (after func()) {
 	var f struct {
 		Open  *struct{} `json:"open"`
 		Sub   string    `json:"sub"`
@@ -430,7 +468,7 @@ func (x *deliveryClient) watch(l *cable, frame []byte) (after func()) {
 	}
 	switch {
 	case f.Open != nil:
-		l.opened = true
+		x.greeted = l
 	case f.Sub != "":
 		v := x.verdicts[f.Sub]
 		v.subscribed(Position{f.E, f.O})
@@ -448,11 +486,9 @@ func (x *deliveryClient) send(n int) (some bool) {
 		if l == nil {
 			return some
 		}
-		m := l.nextUp()
-		if m == nil {
+		if !l.handUp() {
 			return some
 		}
-		l.server.Receive(m.data, m.binary)
 		synctest.Wait()
 		some = true
 	}
@@ -463,15 +499,15 @@ func (x *deliveryClient) send(n int) (some bool) {
 func (x *deliveryClient) cut() {
 	if l := x.live(); l != nil {
 		l.abort()
-		x.lose()
+		x.live()
 	}
 }
 
 // lose notes since when the client has no subscriptions.
-func (x *deliveryClient) lose() {
+func (x *deliveryClient) lose(at time.Time) {
 	for _, v := range x.verdicts {
 		if v.left.IsZero() {
-			v.left = time.Now()
+			v.left = at
 		}
 	}
 }
@@ -482,7 +518,7 @@ func (x *deliveryClient) channel() *deliveryChannel {
 	if l == nil {
 		return nil
 	}
-	found, err := x.w.srv.Load().Conns().Get(context.Background(), l.server.ID())
+	found, err := x.w.srv.Load().Conns().Get(context.Background(), l.id())
 	if err != nil {
 		return nil
 	}
