@@ -80,13 +80,14 @@ bench: ## Kanava beside other servers under the same load: table and plot; needs
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (30s); FUZZ=FuzzName for some
-	@set -e; pkgs=$$($(GO) list work); for pkg in $$pkgs; do \
+	@set -e; found=; pkgs=$$($(GO) list work); for pkg in $$pkgs; do \
 		names=$$($(GO) test -list '^Fuzz' "$$pkg"); \
 		for name in $$(echo "$$names" | grep '^Fuzz' | grep -e '$(FUZZ)'); do \
-			echo "fuzz $$pkg $$name for $(FUZZTIME)"; \
+			found=1; echo "fuzz $$pkg $$name for $(FUZZTIME)"; \
 			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 1s "$$pkg"; \
 		done; \
-	done
+	done; \
+	test -n "$$found" || { echo "make fuzz: no fuzz target is called $(FUZZ)" >&2; exit 1; }
 
 .PHONY: soak
 soak: ## Random traffic for SOAKTIME (20s), then look for what is left over
