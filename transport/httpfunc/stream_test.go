@@ -16,7 +16,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/kanava-go/kanava"
-	"github.com/kanava-go/kanava/kanavatest"
 	"github.com/kanava-go/kanava/transport/httpfunc"
 )
 
@@ -132,10 +131,13 @@ func TestP22Accept(t *testing.T) {
 	}
 }
 
+// patience bounds each wait for something that has to happen.
+const patience = 30 * time.Second
+
 // open opens a stream and returns its lines.
 func open(t *testing.T, url string) (lines *bufio.Reader, leave func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), kanavatest.Wait)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -196,8 +198,9 @@ func TestStreamIsFlushed(t *testing.T) {
 
 // The context of a function ends when the client leaves, of streams and others.
 func TestClientLeaves(t *testing.T) {
-	ended := make(chan error, 1)
+	begun, ended := make(chan struct{}, 2), make(chan error, 1)
 	wait := func(ctx context.Context, _ kanava.None) error {
+		begun <- struct{}{}
 		<-ctx.Done()
 		ended <- context.Cause(ctx)
 		return ctx.Err()
@@ -212,12 +215,17 @@ func TestClientLeaves(t *testing.T) {
 	url := serve(t, srv, httpfunc.Options{})
 	lines, leave := open(t, url+"/stream")
 	expectLine(t, lines, "data: 1")
+	<-begun
 	leave()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("stream: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() { // ends when the function has begun
+		<-begun
+		cancel()
+	}()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/wait", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -225,6 +233,8 @@ func TestClientLeaves(t *testing.T) {
 	if res, err := http.DefaultClient.Do(r); err == nil {
 		res.Body.Close()
 		t.Error("there is an answer")
+	} else if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
 	}
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("function: %v", err)
@@ -267,7 +277,7 @@ func TestStreamOfAClientThatDoesNotRead(t *testing.T) {
 		if n > 1000 { // 1 MB: 64 KiB of ours, and what the kernel keeps
 			t.Errorf("%d values were sent to nobody", n)
 		}
-	case <-time.After(kanavatest.Wait):
+	case <-time.After(patience):
 		t.Fatal("the stream did not end")
 	}
 }
