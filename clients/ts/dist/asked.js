@@ -1,4 +1,4 @@
-import { lost, tooLarge } from './core.js';
+import { lostError, tooLarge } from './core.js';
 import { KanavaError, fault } from './error.js';
 /** Answers the server's calls. Returns what names their handlers. */
 export function answers(core) {
@@ -47,7 +47,7 @@ export function answers(core) {
     const stops = [...open.values()];
     open.clear();
     for (const stop of stops)
-      stop(lost(core, false));
+      stop(lostError(core, false));
   });
   return (name, fn) => {
     handlers.set(name, fn);

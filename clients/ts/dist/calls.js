@@ -1,4 +1,4 @@
-import { gone, isClosed, lost, tooLarge } from './core.js';
+import { gone, isClosed, lostError, tooLarge } from './core.js';
 import { fault, told } from './error.js';
 import { after } from './timers.js';
 /** Calls: they wait, are sent, and are answered; and other frames that have an answer. */
@@ -59,7 +59,7 @@ export function calls(core) {
     const { keys } = core.server;
     const again = call.key !== undefined && keys > 0;
     if (call.sent && !(again && Date.now() < call.sent + keys))
-      return call.done(lost(core, true));
+      return call.done(lostError(core, true));
     const text = `{"id":${id},${again ? `"key":${JSON.stringify(call.key)},` : ''}${call.text}`;
     const error = tooLarge(core, text);
     if (error)
@@ -74,7 +74,7 @@ export function calls(core) {
         if (again && !call.over)
           queue.add(call);
         else
-          call.done(lost(core, true));
+          call.done(lostError(core, true));
       }
       else if ('item' in f) {
         call.item?.(f.item);
@@ -130,7 +130,7 @@ export function calls(core) {
       reply();
     for (const call of waiting) {
       if (call.session)
-        call.done(lost(core, false));
+        call.done(lostError(core, false));
       else
         queue.add(call);
     }

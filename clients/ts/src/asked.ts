@@ -1,4 +1,4 @@
-import { lost, tooLarge, type KanavaCore } from './core.js';
+import { lostError, tooLarge, type KanavaCore } from './core.js';
 import { KanavaError, fault } from './error.js';
 
 /** What a handler of a server's call gets beside the input. */
@@ -55,7 +55,7 @@ export function answers(core: KanavaCore) {
   core.drops.push(() => {
     const stops = [...open.values()];
     open.clear();
-    for (const stop of stops) stop(lost(core, false));
+    for (const stop of stops) stop(lostError(core, false));
   });
 
   return (name: string, fn: KanavaHandler) => {

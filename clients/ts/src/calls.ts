@@ -1,4 +1,4 @@
-import { gone, isClosed, lost, tooLarge, type KanavaCore } from './core.js';
+import { gone, isClosed, lostError, tooLarge, type KanavaCore } from './core.js';
 import { fault, told, type KanavaError, type KanavaErrorCode } from './error.js';
 import type { KanavaCallOptions } from './options.js';
 import { after } from './timers.js';
@@ -73,7 +73,7 @@ export function calls(core: KanavaCore) {
     const id = ids + 1;
     const { keys } = core.server;
     const again = call.key !== undefined && keys > 0;
-    if (call.sent && !(again && Date.now() < call.sent + keys)) return call.done(lost(core, true));
+    if (call.sent && !(again && Date.now() < call.sent + keys)) return call.done(lostError(core, true));
     const text = `{"id":${id},${again ? `"key":${JSON.stringify(call.key)},` : ''}${call.text}`;
     const error = tooLarge(core, text);
     if (error) return call.done(error);
@@ -85,7 +85,7 @@ export function calls(core: KanavaCore) {
       if (!f) {
         call.id = 0;
         if (again && !call.over) queue.add(call);
-        else call.done(lost(core, true));
+        else call.done(lostError(core, true));
       } else if ('item' in f) {
         call.item?.(f.item);
       } else {
@@ -137,7 +137,7 @@ export function calls(core: KanavaCore) {
     replies.clear();
     for (const reply of unanswered) reply();
     for (const call of waiting) {
-      if (call.session) call.done(lost(core, false));
+      if (call.session) call.done(lostError(core, false));
       else queue.add(call);
     }
     trim();

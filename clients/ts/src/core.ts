@@ -45,7 +45,7 @@ export const gone = ({ state, reason }: KanavaCore, unknownOutcome = false) =>
 
 export const isClosed = (core: KanavaCore) => core.state.name === 'closed';
 
-export const lost = (core: KanavaCore, unknownOutcome: boolean) =>
+export const lostError = (core: KanavaCore, unknownOutcome: boolean) =>
   fault('unavailable', 'the connection was lost', unknownOutcome, core.reason);
 
 export const tooLarge = ({ server }: KanavaCore, message: string | Uint8Array) =>

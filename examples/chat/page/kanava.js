@@ -65,7 +65,7 @@ const known = (error) => error instanceof KanavaError ? error : fault('unavailab
 /** The error of what cannot happen any more. */
 const gone = ({ state, reason }, unknownOutcome = false) => fault('unavailable', 'the connection is closed: ' + state.reason, unknownOutcome, reason);
 const isClosed = (core) => core.state.name === 'closed';
-const lost = (core, unknownOutcome) => fault('unavailable', 'the connection was lost', unknownOutcome, core.reason);
+const lostError = (core, unknownOutcome) => fault('unavailable', 'the connection was lost', unknownOutcome, core.reason);
 const tooLarge = ({ server }, message) => message.length * 3 > server?.max && (typeof message === 'string' ? new TextEncoder().encode(message) : message).length > server.max &&
   fault('too_large', 'the message is larger than the server takes');
 
@@ -408,7 +408,7 @@ function calls(core) {
     const { keys } = core.server;
     const again = call.key !== undefined && keys > 0;
     if (call.sent && !(again && Date.now() < call.sent + keys))
-      return call.done(lost(core, true));
+      return call.done(lostError(core, true));
     const text = `{"id":${id},${again ? `"key":${JSON.stringify(call.key)},` : ''}${call.text}`;
     const error = tooLarge(core, text);
     if (error)
@@ -423,7 +423,7 @@ function calls(core) {
         if (again && !call.over)
           queue.add(call);
         else
-          call.done(lost(core, true));
+          call.done(lostError(core, true));
       }
       else if ('item' in f) {
         call.item?.(f.item);
@@ -479,7 +479,7 @@ function calls(core) {
       reply();
     for (const call of waiting) {
       if (call.session)
-        call.done(lost(core, false));
+        call.done(lostError(core, false));
       else
         queue.add(call);
     }
@@ -579,7 +579,7 @@ function answers(core) {
     const stops = [...open.values()];
     open.clear();
     for (const stop of stops)
-      stop(lost(core, false));
+      stop(lostError(core, false));
   });
   return (name, fn) => {
     handlers.set(name, fn);

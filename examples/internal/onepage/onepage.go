@@ -40,6 +40,13 @@ func assemble(files fs.FS, modules []string) (document []byte, policy string) {
 		scripts.WriteString(between.ReplaceAllString(read(files, name), ""))
 	}
 	script := scripts.String()
+	declared := map[string]bool{}
+	for _, m := range declaration.FindAllStringSubmatch(script, -1) {
+		if declared[m[1]] {
+			panic("onepage: two modules have their own " + m[1])
+		}
+		declared[m[1]] = true
+	}
 
 	html := read(files, "index.html")
 	html = replaceOne(html, `<link rel="stylesheet" href="style.css">`, "<style>"+style+"</style>")
@@ -61,6 +68,10 @@ func assemble(files fs.FS, modules []string) (document []byte, policy string) {
 
 // between matches what modules say to each other.
 var between = regexp.MustCompile(`(?m)^(import .*;$|export )`)
+
+// declaration matches what a module declares, without the indentation of what
+// stands inside.
+var declaration = regexp.MustCompile(`(?m)^(?:async )?(?:function\*?|const|let|class) (\w+)`)
 
 func read(files fs.FS, name string) string {
 	content, err := fs.ReadFile(files, name)
