@@ -53,7 +53,7 @@ func (c *Conn) decode(raw []byte, to any) error {
 type call struct {
 	c      *Conn
 	action string
-	text   []byte // its frame from the member "do" on
+	text   []byte // its frame from the member behind the id on
 	key    string
 	run    *run      // the connection on which it was sent
 	id     uint64    // on that; 0: not sent, or answered
@@ -72,6 +72,11 @@ func (c *Conn) call(ctx context.Context, by, action string, in any, options []Ca
 	if err != nil {
 		return nil, err
 	}
+	return c.await(ctx, x)
+}
+
+// await makes a call and waits for its end.
+func (c *Conn) await(ctx context.Context, x *call) ([]byte, error) {
 	if err := c.begin(ctx, x); err != nil {
 		return nil, err
 	}

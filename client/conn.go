@@ -29,6 +29,7 @@ type Conn struct {
 	queue     []*call        // not sent yet
 	wanted    map[string]int // topics to subscribe to, and for how many
 	topics    map[string]*followed
+	presences map[string]*present
 	held      int         // bytes of held events
 	impatient []*followed // wait for a recover of another to be answered
 	timers    map[any]*time.Timer
@@ -46,16 +47,17 @@ type Conn struct {
 
 func newConn(spec Spec, s settings) *Conn {
 	return &Conn{
-		spec:     spec,
-		settings: s,
-		state:    State{Phase: Idle},
-		topics:   map[string]*followed{},
-		wanted:   map[string]int{},
-		timers:   map[any]*time.Timer{},
-		handlers: map[string]*Listener{},
-		events:   newEvents(),
-		opened:   make(chan struct{}),
-		done:     make(chan struct{}),
+		spec:      spec,
+		settings:  s,
+		state:     State{Phase: Idle},
+		topics:    map[string]*followed{},
+		presences: map[string]*present{},
+		wanted:    map[string]int{},
+		timers:    map[any]*time.Timer{},
+		handlers:  map[string]*Listener{},
+		events:    newEvents(),
+		opened:    make(chan struct{}),
+		done:      make(chan struct{}),
 	}
 }
 

@@ -34,11 +34,16 @@
 // client stops reading, and after 30 s it gives the connection up and recovers
 // on the next one. A panic in them is not caught.
 //
+// # Presence
+//
+// [OnPresence] tells who is there in a topic, as the server shows it to those who
+// are subscribed, without gaps; [Members] asks for the whole list.
+//
 // # Limits
 //
 // Everything that a server can make the client keep is bounded: the size of a
 // message (Options.ReadLimit), what waits for listeners and loops over streams,
-// topics, events that are held because earlier ones are missing, and running
+// topics, members, events that are held because earlier ones are missing, and running
 // handlers of the server's calls. After Close nothing is left running but
 // functions of the program that have not returned; see [Conn.Done].
 package client

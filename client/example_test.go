@@ -80,3 +80,33 @@ func ExampleHandle() {
 	fmt.Println(client.Call[count](context.Background(), c.Conn, "", "ask", question{"Really?"}))
 	// Output: {7} <nil>
 }
+
+// Who is subscribed to a topic is told who is there. Generated clients have a
+// method for each presence.
+func ExampleOnPresence() {
+	srv := newLobby()
+	server := httptest.NewServer(ws.Handler(srv, ws.Options{}))
+	defer server.Close()
+	told := make(chan client.Presence[mood])
+	c, err := client.Connect(client.Spec{Path: "/lobby"}, server.URL, nil, options{
+		Token: func(context.Context) (string, error) { return "ann", nil },
+		Setup: func(c *chat) {
+			client.OnPresence(c.Conn, "lobby", "1", func(who client.Presence[mood]) { told <- who })
+		},
+	}, func(c *client.Conn) *chat { return &chat{c} })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range (<-told).Members {
+		fmt.Println(m.ID, "is", m.Data.Mood)
+	}
+	for m, err := range client.Members[mood](context.Background(), c.Conn, "lobby:1") {
+		fmt.Println(m.ID, m.Connections, err)
+	}
+	c.Close()
+	<-c.Done()
+	// Output:
+	// ann is new
+	// ann 1 <nil>
+}

@@ -36,6 +36,7 @@ func (c *Conn) takeTopic(f *frame) error {
 		if t := c.topics[name]; t != nil {
 			c.unfollow(t)
 		}
+		c.unpresent(name)
 		return nil
 	}
 	if f.kind == memberOn {

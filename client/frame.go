@@ -24,6 +24,7 @@ const (
 	memberOn
 	memberAt
 	memberUnsub
+	memberPresence
 	memberCall
 	memberCancel
 	memberSession
@@ -49,7 +50,7 @@ const (
 
 var frameMembers = []string{
 	memberOpen: "open", memberRe: "re", memberPush: "push", memberBin: "bin", memberSub: "sub", memberOn: "on", memberAt: "at",
-	memberUnsub: "unsub", memberCall: "call", memberCancel: "cancel", memberSession: "session", memberAway: "away",
+	memberUnsub: "unsub", memberPresence: "presence", memberCall: "call", memberCancel: "cancel", memberSession: "session", memberAway: "away",
 	memberID: "id", memberIn: "in", memberMs: "ms", memberItem: "item", memberOut: "out", memberErr: "err", memberV: "v",
 	memberClass: "class", memberE: "e", memberO: "o", memberP: "p", memberK: "k", memberData: "data", memberB64: "b64",
 }
@@ -187,6 +188,8 @@ func (r *run) take(f *frame) (err error) {
 		return err
 	case memberSub, memberOn, memberAt, memberUnsub:
 		return c.takeTopic(f)
+	case memberPresence:
+		return c.takePresence(f)
 	case memberCall:
 		return r.takeCall(f)
 	case memberCancel:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +29,7 @@ func FuzzServer(f *testing.F) {
 			authenticate: func(context.Context) error { return nil },
 		}
 		c := newConn(Spec{}, s)
-		for _, at := range []listenKey{{listenTopic, "room"}, {listenPush, "notice"}, {kind: listenOpened}, {kind: listenBinary}, {kind: listenLost}, {kind: listenError}} {
+		for _, at := range []listenKey{{listenTopic, "room"}, {listenPresence, "room"}, {listenPush, "notice"}, {kind: listenOpened}, {kind: listenBinary}, {kind: listenLost}, {kind: listenError}} {
 			c.listen(&Listener{at: at, every: true, tell: func(*happening) error { return nil }})
 		}
 		Handle(c, "confirm", func(_ context.Context, in jsontext.Value) (jsontext.Value, error) { return in, nil })
@@ -56,7 +55,16 @@ func FuzzServer(f *testing.F) {
 					t.Errorf("topic %q: %d held, %d keys", name, len(topic.held), len(topic.newest))
 				}
 			}
-			if len(c.topics) > maxTopics || c.held > maxHeldBytes || c.held < 0 || c.asking > maxAsking ||
+			for name, p := range c.presences {
+				size := 0
+				for _, m := range p.members {
+					size += memberCost + len(m.id) + len(m.data)
+				}
+				if len(p.members) > maxMembers || size > maxMemberBytes || len(p.held) > maxChanges {
+					t.Errorf("presence %q: %d members, %d bytes, %d held", name, len(p.members), size, len(p.held))
+				}
+			}
+			if len(c.topics) > maxTopics || len(c.presences) > maxPresences || c.held > maxHeldBytes || c.held < 0 || c.asking > maxAsking ||
 				len(x.items.list) > maxItems || x.items.bytes > maxItemBytes+len(lines) || r.recovers > maxRecovers || r.running < 0 {
 				t.Errorf("%d topics, %d bytes held, %d asked, %d items, %d recovers, %d calls",
 					len(c.topics), c.held, c.asking, len(x.items.list), r.recovers, r.running)
@@ -73,7 +81,7 @@ func FuzzServer(f *testing.F) {
 
 // seeds returns the frames of the vectors, a case each.
 func seeds(tb testing.TB) (all [][]byte) {
-	files, err := filepath.Glob("../conformance/client/*.json")
+	files, err := vectorFiles()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -71,11 +71,15 @@ func (l *Listener) Stop() {
 	}
 }
 
+// wants reports whether the listener is told of a topic of its family.
+func (l *Listener) wants(t Topic) bool { return l.every || l.key == t.Key }
+
 // The kinds of what is listened to.
 type listenKind byte
 
 const (
 	listenTopic listenKind = iota
+	listenPresence
 	listenPush
 	listenOpened
 	listenBinary
@@ -88,7 +92,7 @@ const (
 
 type listenKey struct {
 	kind listenKind
-	name string // of a topic family or a push
+	name string // of a topic family, a presence or a push
 }
 
 // happening is something to tell.
@@ -98,6 +102,8 @@ type happening struct {
 	data   []byte
 	binary bool // data is base64
 	value  any  // where there is no data
+	only   *Listener
+	begin  func(*happening) // finds out what is to be told, when it is told; with c.mu held
 }
 
 func (h *happening) size() int { return eventSize + len(h.data) }
@@ -261,13 +267,16 @@ func (c *Conn) tellAll() {
 		if full && e.size <= maxTold {
 			e.stir()
 		}
+		if h.begin != nil {
+			h.begin(h)
+		}
 		list := e.listeners[h.at]
 		if e.silent && h.at.kind != listenState {
 			list = nil
 		}
 		c.mu.Unlock()
 		for _, l := range list {
-			if l.stopped.Load() || h.at.kind == listenTopic && !l.every && l.key != h.topic.Key {
+			if l.stopped.Load() || h.only != nil && h.only != l || h.topic != (Topic{}) && !l.wants(h.topic) {
 				continue
 			}
 			if err := l.tell(h); err != nil {

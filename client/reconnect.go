@@ -85,6 +85,7 @@ func (c *Conn) spread(from, to time.Duration) time.Duration {
 func (c *Conn) end(code CloseCode, reason string) {
 	c.drop(CloseNormal)
 	clear(c.topics)
+	clear(c.presences)
 	c.become(State{Phase: Closed, Code: code, Reason: reason})
 	err := fault(CodeUnavailable, "the connection is closed: "+reason)
 	if c.reason != nil {
@@ -118,6 +119,9 @@ func (c *Conn) drop(code CloseCode) {
 	c.dropAside()
 	for _, t := range c.topics {
 		t.drop()
+	}
+	for _, p := range c.presences {
+		p.drop()
 	}
 	c.impatient = nil
 	for _, a := range r.asked {

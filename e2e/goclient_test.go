@@ -22,6 +22,7 @@ type goClient struct {
 	mu               sync.Mutex
 	all              []record // guarded by mu
 	answered, failed int      // guarded by mu
+	met              bool     // guarded by mu: it has seen itself among those who are there
 }
 
 func startGo(t *testing.T, net *network) surviving {
@@ -46,6 +47,7 @@ func startGo(t *testing.T, net *network) surviving {
 				}
 				g.see(record{N: n})
 			})
+			chat.OnRoomPresence("general", func(who client.Presence[chatclient.Person]) { g.meet(who) })
 			chat.OnLost(func(client.Lost) { g.see(record{Lost: true}) })
 		},
 	})
@@ -61,6 +63,17 @@ func (g *goClient) see(r record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.all = append(g.all, r)
+}
+
+// meet takes who is there.
+func (g *goClient) meet(who client.Presence[chatclient.Person]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, m := range who.Members {
+		if m.ID == "gopher" && m.Data.Role == "member" {
+			g.met = true
+		}
+	}
 }
 
 // callOn calls until ctx ends.
@@ -105,6 +118,11 @@ func (g *goClient) calls() (answered, failed int) {
 func (g *goClient) end() {
 	g.stop()
 	<-g.done
+	g.mu.Lock()
+	if !g.met {
+		g.t.Error("go: it was never told that it is there")
+	}
+	g.mu.Unlock()
 	if err := g.chat.Close(); err != nil {
 		g.t.Errorf("go: close: %v", err)
 	}

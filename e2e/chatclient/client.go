@@ -99,6 +99,22 @@ func (c *Chat) OnEveryRoom(f func(RoomEvent, client.Topic)) *client.Listener {
 	return client.OnTopics(c.Conn, "room", f)
 }
 
+// OnRoomPresence tells f who is there in room:key, at first and whenever that changes, while the
+// connection is subscribed to the topic of that name.
+func (c *Chat) OnRoomPresence(key string, f func(client.Presence[Person])) *client.Listener {
+	return client.OnPresence(c.Conn, "room", key, f)
+}
+
+// OnEveryRoomPresence is OnRoomPresence for all keys.
+func (c *Chat) OnEveryRoomPresence(f func(client.Presence[Person])) *client.Listener {
+	return client.OnPresences(c.Conn, "room", f)
+}
+
+// RoomMembers goes through who is there in room:key, a page at a time.
+func (c *Chat) RoomMembers(ctx context.Context, key string) iter.Seq2[client.Member[Person], error] {
+	return client.Members[Person](ctx, c.Conn, "room:"+key)
+}
+
 type Authenticated struct {
 	Authenticated bool `json:"authenticated"`
 }

@@ -165,6 +165,21 @@ func (w *writer) methods(c *manifest.Channel, typ string) error {
 			w.linef("\treturn client.Subscribe(ctx, c.Conn, %q+key)\n}\n", t.Name+":")
 		}
 	}
+	for _, p := range c.Presences {
+		member, label := of(p.Member), oneLine(p.Name)
+		one, every := taken.take("On"+exported(p.Name)+"Presence"), taken.take("OnEvery"+exported(p.Name)+"Presence")
+		list := taken.take(exported(p.Name) + "Members")
+		w.linef("// %s tells f who is there in %s:key, at first and whenever that changes, while the", one, label)
+		w.linef("// connection is subscribed to the topic of that name.")
+		w.linef("func (c *%s) %s(key string, f func(client.Presence[%s])) *client.Listener {", typ, one, member)
+		w.linef("\treturn client.OnPresence(c.Conn, %q, key, f)\n}\n", p.Name)
+		w.linef("// %s is %s for all keys.", every, one)
+		w.linef("func (c *%s) %s(f func(client.Presence[%s])) *client.Listener {", typ, every, member)
+		w.linef("\treturn client.OnPresences(c.Conn, %q, f)\n}\n", p.Name)
+		w.linef("// %s goes through who is there in %s:key, a page at a time.", list, label)
+		w.linef("func (c *%s) %s(ctx context.Context, key string) iter.Seq2[client.Member[%s], error] {", typ, list, member)
+		w.linef("\treturn client.Members[%s](ctx, c.Conn, %q+key)\n}\n", member, p.Name+":")
+	}
 	for _, p := range c.Pushes {
 		if value := of(p.Value); !p.Bytes { // those have no name on the wire
 			name := taken.take("On" + exported(p.Name))

@@ -107,3 +107,34 @@ func TestRefuses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A presence has methods of its own, whatever else has their names; a channel
+// without one has none.
+func TestPresence(t *testing.T) {
+	m, err := manifest.Read(strings.NewReader(`{"kanava":1,"level":1,"$defs":{"Who":{"type":"object","properties":{"role":{"type":"string"}},"required":["role"]}},"channels":[
+		{"name":"one","route":"/one","keys":["action"],"actions":[{"by":"action","name":"roomMembers"}],
+		 "topics":[{"name":"roomPresence","event":true}],"presences":[{"name":"room","member":{"$ref":"#/$defs/Who"}},{"name":"by \"hand\"\n","member":true}]},
+		{"name":"two","route":"/two","keys":["action"]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := gogen.Generate(m, gogen.Options{Package: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"func (c *One) OnRoomPresence(key string, f func(jsontext.Value)) *client.Listener {", // the topic
+		"func (c *One) OnRoomPresence_(key string, f func(client.Presence[Who])) *client.Listener {",
+		"func (c *One) OnEveryRoomPresence_(f func(client.Presence[Who])) *client.Listener {",
+		"func (c *One) RoomMembers(ctx context.Context, options ...client.CallOption) error {", // the action
+		"func (c *One) RoomMembers_(ctx context.Context, key string) iter.Seq2[client.Member[Who], error] {",
+		`client.Members[jsontext.Value](ctx, c.Conn, "by \"hand\"\n:"+key)`,
+	} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("it lacks %s", want)
+		}
+	}
+	if n := strings.Count(string(got), "client.Presence["); n != 4 {
+		t.Errorf("%d methods for presences", n)
+	}
+}
