@@ -540,3 +540,34 @@ func TestLateDial(t *testing.T) {
 		}
 	})
 }
+
+// A server that makes the client say more and more, and reads none of it, gets
+// no memory for that.
+func TestDeafServer(t *testing.T) {
+	for _, frame := range []string{`{}`, `{"call":"nothing","id":%d,"in":1}`} {
+		bubble(t, func(t *testing.T) {
+			c, server := start(t, nil)
+			l := greet(t, server)
+			stall := make(chan struct{})
+			defer close(stall)
+			l.stall = stall
+			n := 0
+			for c.State().Phase == Open && n < 200_000 {
+				for range 900 {
+					n++
+					l.text(strings.ReplaceAll(frame, "%d", fmt.Sprint(n)))
+				}
+				synctest.Wait()
+				c.mu.Lock()
+				kept := c.run.outBytes
+				c.mu.Unlock()
+				if kept > deafSize+100_000 {
+					t.Fatalf("%d bytes", kept)
+				}
+			}
+			if s := c.State(); s.Phase != Waiting || !strings.Contains(s.Reason, "does not read") || n < 10_000 {
+				t.Errorf("after %d frames: %+v", n, s)
+			}
+		})
+	}
+}

@@ -196,14 +196,23 @@ func (r *run) read() {
 		default:
 			r.alive()
 			r.receive(m)
+			if r.outBytes > deafSize && !r.ended {
+				c.lose(CloseLost, "the server does not read", false)
+			}
 		}
 		c.mu.Unlock()
 		r.pace()
 	}
 }
 
-// Calls wait while more than this is unwritten.
-const maxUnwritten = 256 << 10
+// Calls wait while more than this is unwritten. What else a server makes a client
+// say, such as that nothing handles its calls, may come to deafSize: then it
+// does not read.
+const (
+	maxUnwritten = 256 << 10
+	deafSize     = 8 << 20
+	messageCost  = 64 // of a message beside its bytes
+)
 
 // send queues a text frame. c.mu is held.
 func (r *run) send(frame []byte) { r.queue(message{data: frame}) }
@@ -213,7 +222,7 @@ func (r *run) queue(m message) {
 		return
 	}
 	r.out = append(r.out, m)
-	r.outBytes += len(m.data)
+	r.outBytes += messageCost + len(m.data)
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -234,7 +243,7 @@ func (r *run) write() {
 		batch, r.out = r.out, batch[:0]
 		size := 0
 		for i := range batch {
-			size += len(batch[i].data)
+			size += messageCost + len(batch[i].data)
 		}
 		ended = r.ended
 		c.mu.Unlock()
