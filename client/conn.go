@@ -26,8 +26,8 @@ type Conn struct {
 	reason    *Error    // the last error that belongs to no call
 	ended     string    // why the last connection ended
 
-	queue     []*call        // not sent yet
-	wanted    map[string]int // topics to subscribe to, and for how many
+	queue     []*call            // not sent yet
+	wanted    map[string]*wanted // topics to subscribe to
 	topics    map[string]*followed
 	presences map[string]*present
 	held      int         // bytes of held events
@@ -52,7 +52,7 @@ func newConn(spec Spec, s settings) *Conn {
 		state:     State{Phase: Idle},
 		topics:    map[string]*followed{},
 		presences: map[string]*present{},
-		wanted:    map[string]int{},
+		wanted:    map[string]*wanted{},
 		timers:    map[any]*time.Timer{},
 		handlers:  map[string]*Listener{},
 		events:    newEvents(),

@@ -33,14 +33,35 @@ type topicInput struct {
 func Subscribe(ctx context.Context, c *Conn, topic string) (*Subscription, error) {
 	s := &Subscription{c: c, topic: topic}
 	c.mu.Lock()
-	c.wanted[topic]++
+	w := c.wanted[topic]
+	if w == nil {
+		w = &wanted{}
+		c.wanted[topic] = w
+	}
+	w.by++
 	c.mu.Unlock()
-	if err := Do(ctx, c, "", "subscribe", topicInput{topic}); err != nil {
+	x, err := c.newCall("", "subscribe", topicInput{topic}, nil)
+	if err == nil {
+		_, err = c.await(ctx, x)
+	}
+	if err != nil {
 		e, _ := errors.AsType[*Error](err)
 		s.end(e != nil && e.OutcomeUnknown) // the server may have done it
 		return nil, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.made = true
+	if x.run != c.run { // that connection is lost by now, and the next did not know
+		c.sendAside("subscribe", topic)
+	}
 	return s, nil
+}
+
+// wanted is a topic to which a connection is subscribed.
+type wanted struct {
+	by   int  // subscriptions
+	made bool // the server has agreed once; else the call that asks does all there is to do
 }
 
 // Stop ends the subscription, and waits for nothing. Stop twice is once.
@@ -54,7 +75,8 @@ func (s *Subscription) end(tell bool) {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.wanted[s.topic]--; c.wanted[s.topic] > 0 {
+	w := c.wanted[s.topic]
+	if w.by--; w.by > 0 {
 		return
 	}
 	delete(c.wanted, s.topic)
@@ -66,8 +88,10 @@ func (s *Subscription) end(tell bool) {
 // subscribeAgain makes the subscriptions on a connection that is ready now;
 // c.mu is held.
 func (c *Conn) subscribeAgain() {
-	for topic := range c.wanted {
-		c.sendAside("subscribe", topic)
+	for topic, w := range c.wanted {
+		if w.made {
+			c.sendAside("subscribe", topic)
+		}
 	}
 }
 

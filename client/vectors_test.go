@@ -78,7 +78,7 @@ func TestVectors(t *testing.T) {
 			}
 		}
 	}
-	for rule := range strings.FieldsSeq("P1 P3 P10 P11 P13 P14 P15 P18 D5 D6 D7 D9 D12 §3 §5 §6 §8 S3 S4") {
+	for rule := range strings.FieldsSeq("P1 P3 P8 P10 P11 P13 P14 P15 P18 D5 D6 D7 D9 D12 §3 §5 §6 §8 S3 S4") {
 		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, rule+" ") }) {
 			t.Errorf("no vector for %s", rule)
 		}
@@ -110,6 +110,7 @@ type player struct {
 	conn   *Conn
 	calls  map[string]*played
 	asked  map[string]*playedAsk
+	subs   map[string]*Subscription // that were made
 
 	mu   sync.Mutex
 	told []string
@@ -155,7 +156,7 @@ type playedAsk struct {
 }
 
 func runVector(t *testing.T, v vector, by Transport) {
-	p := &player{t: t, calls: map[string]*played{}, asked: map[string]*playedAsk{}}
+	p := &player{t: t, calls: map[string]*played{}, asked: map[string]*playedAsk{}, subs: map[string]*Subscription{}}
 	s := settings{
 		timeout: 10 * time.Second, queue: 64, random: func() float64 { return v.Random },
 	}
@@ -374,6 +375,10 @@ func (p *player) step(name string, arg jsontext.Value) error {
 		return p.start(name, arg)
 	case "members":
 		return p.startMembers(arg)
+	case "subscribe":
+		return p.subscribe(arg)
+	case "unsubscribe":
+		p.subs[text].Stop()
 	case "abort":
 		p.of(text).cancel()
 	case "leave":
