@@ -70,7 +70,7 @@ func TestGuide(t *testing.T) {
 	m.write(t, "run/session_test.go", readFile(t, "testdata/session_test.go"))
 	m.run(t, "vet", "./...")
 	if !t.Failed() {
-		m.run(t, "test", "-count=1", "-timeout=60s", "./run")
+		m.run(t, "test", "-count=1", "-timeout=5m", "./run")
 	}
 }
 

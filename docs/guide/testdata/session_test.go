@@ -110,7 +110,7 @@ func (s session) curl(t *testing.T, base, command string) *http.Response {
 // next returns the next line that is not empty.
 func next(t *testing.T, from *bufio.Reader) string {
 	t.Helper()
-	late := time.AfterFunc(20*time.Second, func() { panic("curl prints nothing more") })
+	late := time.AfterFunc(time.Minute, func() { panic("curl prints nothing more") })
 	defer late.Stop()
 	for {
 		line, err := from.ReadString('\n')
