@@ -36,6 +36,7 @@ type action struct {
 	handler      Handler       // middleware around the function; nil if there is none
 	tags         []string
 	info         CallInfo // without the connection
+	pace         pace
 }
 
 // beside tells whether other calls of the connection run while this one does.

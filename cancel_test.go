@@ -35,7 +35,7 @@ func TestP13_ACancelFindsACallThatIsAboutToBegin(t *testing.T) {
 		t.Fatal("no call waits")
 	}
 	link.Receive([]byte(`{"cancel":1}`), false)
-	c.handle(m)
+	c.handle(m, nil)
 	link.Receive([]byte(`{"do":"run","id":2}`), false)
 	if m, _ = c.nextMessage(); m.id != 2 || c.v1.canceled {
 		t.Error("the next call is canceled, too")

@@ -158,25 +158,34 @@ func (c *conn) start() {
 	if c.def.onConnect != nil {
 		c.phase, c.working = phaseConnecting, true
 		c.out.hold()
-		go c.work(true)
+		go c.work(true, nil)
 		return
 	}
 	c.phase = phaseOpen
 	if c.waiting.len() > 0 {
 		c.working = true
-		go c.work(false)
+		go c.work(false, nil)
 	}
 	c.settle()
 }
 
 // receive takes a message; see Link.Receive.
-func (c *conn) receive(data []byte, binary bool) bool {
+func (c *conn) receive(data []byte, binary bool) (more bool) {
+	more, work := c.accept(data, binary)
+	if work {
+		go c.work(false, nil)
+	}
+	return more
+}
+
+// accept takes a message; see Link.Accept.
+func (c *conn) accept(data []byte, binary bool) (more, work bool) {
 	if len(data) == 0 && !binary {
 		c.chargeNoise(1)
-		return !c.full()
+		return !c.full(), false
 	}
 	if c.out.isClosed() {
-		return !c.full()
+		return !c.full(), false
 	}
 	m := message{binary: binary}
 	if binary {
@@ -193,32 +202,32 @@ func (c *conn) receive(data []byte, binary bool) bool {
 }
 
 // enqueue puts a message behind those that wait. It reports whether the
-// transport may read on.
-func (c *conn) enqueue(m message) (more bool) {
+// transport may read on, and whether the caller has to see to it that they are
+// worked off.
+func (c *conn) enqueue(m message) (more, work bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase >= phaseClosing {
 		m.release()
-		return true
+		return true, false
 	}
 	if c.draining {
 		m.release()
 		c.sendError(form.Route{ID: m.id}, Errorf(CodeUnavailable, "the server is shutting down"))
-		return true
+		return true, false
 	}
 	if c.isAsking() && c.overfull() {
 		m.release()
 		c.sendError(form.Route{ID: m.id}, Errorf(CodeResourceExhausted, "too many calls are waiting: the limit is %d", c.def.limits.WaitingCalls))
-		return true
+		return true, false
 	}
 	c.waiting.push(m)
 	c.bytes += len(m.data)
 	if c.phase == phaseOpen && !c.working {
-		c.working = true
-		go c.work(false)
+		c.working, work = true, true
 	}
 	c.blocked = c.isFull()
-	return !c.blocked
+	return !c.blocked, work
 }
 
 // full reports whether the transport has to wait. Whoever is told so is woken:
@@ -253,12 +262,15 @@ func (c *conn) resume() {
 	}
 }
 
-// work runs what waits, one message at a time, and ends when nothing does.
-func (c *conn) work(connect bool) {
+// work runs what waits, one message at a time, and ends when nothing does. The
+// goroutine is the connection's own, or lent by host if that is not nil: then
+// work ends as soon as it knows that it would take long, and another goroutine
+// goes on.
+func (c *conn) work(connect bool, host Host) {
 	done := false
 	defer func() {
 		if !done { // a function ended this goroutine by runtime.Goexit
-			go c.work(false)
+			go c.work(false, nil)
 		}
 	}()
 	if connect && c.greet() {
@@ -267,12 +279,20 @@ func (c *conn) work(connect bool) {
 	for {
 		// A client that does not read the replies it causes gets no more of
 		// them: its messages wait, and then it is not read from any more.
-		c.out.waitRoom(c.queueLimit() / 2)
+		room := c.queueLimit() / 2
+		if host == nil {
+			c.out.waitRoom(room)
+		} else if !c.out.hasRoom(room) {
+			go c.work(false, nil)
+			break
+		}
 		m, ok := c.nextMessage()
 		if !ok {
 			break
 		}
-		c.handle(m)
+		if host, ok = c.handle(m, host); !ok {
+			break
+		}
 	}
 	done = true
 }

@@ -14,14 +14,16 @@ import (
 // decode and validate, middleware and function, outgoing middleware, encode.
 
 // handle runs a message's function, or starts it if others may run beside it.
-func (c *conn) handle(m message) {
+// It returns the host that the caller still has, and false if another goroutine
+// goes on with what waits.
+func (c *conn) handle(m message, host Host) (_ Host, more bool) {
 	if !c.form.Envelope() { // else the reader has done it
 		if err := c.meter(); err != nil {
 			m.release()
 			c.sendError(form.Route{}, err)
 			c.strike(err)
 			c.lookedAt()
-			return
+			return host, true
 		}
 	}
 	a, route, err := c.route(&m)
@@ -40,7 +42,7 @@ func (c *conn) handle(m message) {
 		c.core.logRefusal(c, route, err)
 		c.sendError(route, err)
 		c.lookedAt()
-		return
+		return host, true
 	}
 	x := c.newCall(a, m)
 	switch {
@@ -48,9 +50,32 @@ func (c *conn) handle(m message) {
 		m.release()
 	case a.beside():
 		go x.run()
+	case host == nil:
+		a.pace.run(x)
+	case a.pace.isSlow():
+		go c.workFrom(x)
+		return nil, false
 	default:
 		x.run()
+		if !host.Waits() {
+			a.pace.tookLong()
+			return nil, true
+		}
 	}
+	return host, true
+}
+
+// workFrom runs a call that has begun, and then what waits behind it.
+func (c *conn) workFrom(x *call) {
+	done := false
+	defer func() {
+		if !done {
+			go c.work(false, nil)
+		}
+	}()
+	x.a.pace.run(x)
+	done = true
+	c.work(false, nil)
 }
 
 // route finds the action for a message and removes the routing member from it.

@@ -59,8 +59,8 @@ const (
 const maxID = 1<<53 - 1
 
 // receiveFrame does what a frame says, or puts it behind the calls that wait.
-// It reports whether the transport may read on.
-func (c *conn) receiveFrame(m message) (more bool) {
+// It reports what enqueue does.
+func (c *conn) receiveFrame(m message) (more, work bool) {
 	if m.binary {
 		return c.receiveBytes(m)
 	}
@@ -72,11 +72,11 @@ func (c *conn) receiveFrame(m message) (more bool) {
 	if tooFast := c.meter(); tooFast != nil { // told to the call that it was, if it was one
 		c.refuseFrame(&m, tooFast)
 		c.strike(tooFast)
-		return !c.full()
+		return !c.full(), false
 	}
 	if err != nil {
 		c.invalidFrame(&m, err)
-		return !c.full()
+		return !c.full(), false
 	}
 	if kind == memberDo && c.v1.said.Load() {
 		return c.enqueue(m)
@@ -85,30 +85,30 @@ func (c *conn) receiveFrame(m message) (more bool) {
 		data, ok := m.bytes(memberBin)
 		if !ok {
 			c.invalidFrame(&m, Errorf(CodeInvalidFrame, "the member %q is bytes in base64", "bin"))
-			return !c.full()
+			return !c.full(), false
 		}
 		m.release()
 		return c.enqueue(message{data: data, binary: true})
 	}
 	if err := c.control(&m, kind); err != nil {
 		c.invalidFrame(&m, err)
-		return !c.full()
+		return !c.full(), false
 	}
 	m.release()
-	return !c.full()
+	return !c.full(), false
 }
 
-func (c *conn) receiveBytes(m message) (more bool) {
+func (c *conn) receiveBytes(m message) (more, work bool) {
 	if tooFast := c.meter(); tooFast != nil {
 		c.refuseFrame(&m, tooFast)
 		c.strike(tooFast)
-		return !c.full()
+		return !c.full(), false
 	}
 	if c.v1.said.Load() {
 		return c.enqueue(m)
 	}
 	c.invalidFrame(&m, errNoHello)
-	return !c.full()
+	return !c.full(), false
 }
 
 var errNoHello = Errorf(CodeInvalidFrame, "the first frame has to be a hello")

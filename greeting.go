@@ -97,7 +97,7 @@ func (c *conn) hello(raw []byte) *Error {
 		return nil
 	}
 	c.phase, c.working = phaseConnecting, true
-	go c.work(true)
+	go c.work(true, nil)
 	return nil
 }
 

@@ -247,6 +247,26 @@ func (l *Link) Start() { l.c.start() }
 // blame the client for silence.
 func (l *Link) Receive(data []byte, binary bool) (more bool) { return l.c.receive(data, binary) }
 
+// Host is a goroutine of a transport on which functions run, though others of
+// its connections have to wait for it.
+type Host interface {
+	// Waits reports whether others wait for the goroutine. Once it says no, it
+	// belongs to the function's connection, and may take as long as it likes.
+	Waits() bool
+}
+
+// Accept is Receive for a transport that lends functions a goroutine, which
+// spares each connection one of its own. If work is true, the transport has to
+// call Work.
+func (l *Link) Accept(data []byte, binary bool) (more, work bool) { return l.c.accept(data, binary) }
+
+// Work runs the functions of messages that wait, one after the other. Those
+// that are known to take long run on goroutines of their own, and so does all
+// that comes behind them. One that takes long for the first time blocks Work,
+// and may also end the goroutine, by runtime.Goexit: the host has to see to it
+// that nobody else waits for it. A nil host says that nobody does.
+func (l *Link) Work(host Host) { l.c.work(false, host) }
+
 // Charge takes from the rate of the connection what n messages cost, for what
 // a client can send without end and Receive does not see: control frames, and
 // small parts of a message. It closes the connection of a client that goes on

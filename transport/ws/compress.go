@@ -24,7 +24,7 @@ func (h *handler) negotiate(r *http.Request) (wsframe.Compression, *refusal) {
 // smaller.
 func (c *conn) add(out *batch, f kanava.Frame, inline int) {
 	payload, rsv := f.Data, byte(0)
-	if n := len(payload); c.h.o.CompressMin <= n && n <= c.packed {
+	if n := len(payload); c.h.o.CompressMin <= n && n <= int(c.packed) {
 		var p []byte
 		if f.Shared != nil {
 			p = f.Shared.Deflated(func() []byte { return bytes.Clone(out.pack(c.h.deflate, payload)) })

@@ -85,7 +85,7 @@ func TestWrongCompressOptions(t *testing.T) {
 func compressing(o Options, largest int) *fakeLink {
 	o.Compress = true
 	l := newLink(o)
-	l.peer.packed = largest
+	l.peer.packed = int32(min(largest, math.MaxInt32))
 	return l
 }
 

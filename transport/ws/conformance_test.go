@@ -33,6 +33,13 @@ func TestConformance(t *testing.T) {
 	t.Run("tcp", func(t *testing.T) {
 		transporttest.Run(t, transporttest.Transport{Serve: serve((*httptest.Server).Start, ws.Options{Compress: true}, false)})
 	})
+	t.Run("goroutines", func(t *testing.T) {
+		transporttest.Run(t, transporttest.Transport{
+			Serve: serveHandler((*httptest.Server).Start, func(d kanava.Dispatcher) http.Handler {
+				return ws.Streamed(ws.Handler(d, ws.Options{Compress: true}))
+			}, false),
+		})
+	})
 	t.Run("tls", func(t *testing.T) {
 		transporttest.Run(t, transporttest.Transport{
 			Serve: serve((*httptest.Server).StartTLS, ws.Options{}, false),
@@ -50,9 +57,13 @@ func TestConformance(t *testing.T) {
 // serve returns what starts a server. If compress is set, clients compress all
 // that they send, unless a case asks for extensions of its own.
 func serve(start func(*httptest.Server), o ws.Options, compress bool) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
+	return serveHandler(start, func(d kanava.Dispatcher) http.Handler { return ws.Handler(d, o) }, compress)
+}
+
+func serveHandler(start func(*httptest.Server), handler func(kanava.Dispatcher) http.Handler, compress bool) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
 	return func(tb testing.TB, d kanava.Dispatcher) transporttest.Dial {
 		tb.Helper()
-		srv := httptest.NewUnstartedServer(ws.Handler(d, o))
+		srv := httptest.NewUnstartedServer(handler(d))
 		start(srv)
 		tb.Cleanup(srv.Close)
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {

@@ -1,7 +1,6 @@
 package ws
 
 import (
-	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -22,7 +21,8 @@ type link interface {
 	Limits() kanava.Limits
 	Start()
 	Charge(n int)
-	Receive(data []byte, binary bool) (more bool)
+	Accept(data []byte, binary bool) (more, work bool)
+	Work(host kanava.Host)
 	Full() bool
 	Take(batch []kanava.Frame, maxBytes int) ([]kanava.Frame, *kanava.Closing)
 	Closing() *kanava.Closing
@@ -41,41 +41,75 @@ const (
 	ended
 )
 
-// conn is one connection: the socket on one side, the link on the other. It
-// has no goroutine of its own but the reader (read.go), and a writer (write.go)
-// while there is something to write.
+// conn is one connection: a socket behind wire on one side, the link on the
+// other. Its reader (read.go) takes what comes from the client, its writer
+// (write.go) what goes there.
 type conn struct {
 	h      *handler
-	nc     net.Conn       // set before the connection is open, as are link and born
+	wire   wire           // set before the connection is open, as are link and alive
 	link   link           //
-	born   time.Time      // what heard counts from
-	alive  []byte         // the message that is sent in place of a ping; nil for a ping
 	parser wsframe.Parser // belongs to the reader
 	rest   []byte         // while parked: what the reader has not parsed yet; belongs to who resets parked
-	excess int            // belongs to the reader: bytes since the connection is leaving
+	excess int32          // belongs to the reader: bytes since the connection is leaving
+	packed int32          // set before the connection is open: messages of up to so many bytes go out compressed; 0: neither side compresses
 	deaf   bool           // belongs to the reader: the client broke a rule, its bytes mean nothing
-	expiry time.Time      // belongs to the writer: the write deadline of the socket
-	packed int            // set before the connection is open: messages of up to so many bytes go out compressed; 0: neither side compresses
+	alive  bool           // the link has a message that is sent in place of a ping
 
+	parked  atomic.Bool   // nobody reads, because the link is full
 	phase   atomic.Uint32 // changes with mu held
 	writing atomic.Uint32 // idle, running or again
-	parked  atomic.Bool   // nobody reads, because the link is full
-	heard   atomic.Int64  // when the last byte came from the client, in ns since born
+	heard   atomic.Int64  // clock when the last byte came from the client
 	wrote   atomic.Int64  // the same of the last byte to the client; kept only if alive is set
 
-	mu       sync.Mutex     // guards what follows
-	timer    *time.Timer    // runs tick
-	cause    kanava.Closing // what the link is told at the end; set when leaving or ended
+	mu       sync.Mutex // guards what follows
+	due      controls   // control frames to be written
+	pong     *[]byte    // body of the pong
+	pinged   int64      // value of heard when the last ping was written
+	pingedAt int64      // when that was
+	ending   *ending    // set when leaving or ended
+
+	looped looped // the wire, where it is one
+}
+
+// ending is how a connection ends. Guarded by conn.mu.
+type ending struct {
+	cause    kanava.Closing // what the link is told at the end
 	deadline time.Time      // when a leaving connection is cut
 	goodbye  []byte         // body of the close frame
-	due      controls       // control frames to be written
-	pong     []byte         // body of the pong
-	pinged   int64          // value of heard when the last ping was written
-	pingedAt time.Time      // when that was
 	sent     bool           // the close frame was written
 	answered bool           // no close frame is expected from the client (any more)
 	broken   bool           // the client broke a rule
 }
+
+// wire moves the bytes of a connection. There are two kinds: streamed has
+// goroutines that block, looped has none.
+type wire interface {
+	// startWriter has write called, soon. Nobody calls it again before write has
+	// ended.
+	startWriter()
+	// startReader has the reader of a parked connection try to go on.
+	startReader()
+	// after has tick called after d, and not when it would have been. It is called
+	// with conn.mu held.
+	after(d time.Duration)
+	// send writes the batch to the socket. It may block until the client has taken
+	// it. The error is errStalled if the client has taken nothing for too long,
+	// and errLater if the wire goes on with write when there is room; last is
+	// then given back.
+	send(out *batch, last bool) error
+	// closeWrite ends what the client is sent.
+	closeWrite()
+	// close closes the socket, with mu not held. If hard is set, bytes that the
+	// client has not taken are thrown away.
+	close(hard bool)
+	// inline is the size up to which payloads are copied behind their headers.
+	inline() int
+}
+
+// clock is the time in ns since some moment.
+func clock() int64 { return int64(time.Since(clockStart)) }
+
+var clockStart = time.Now()
 
 // controls is a set of control frames.
 type controls uint8
@@ -94,22 +128,26 @@ func newConn(h *handler) *conn {
 
 // begin starts an opened connection. rest is what the client has sent already.
 func (c *conn) begin(nc net.Conn, l link, rest []byte) {
-	c.nc, c.link = nc, l
+	if !c.loop(nc, l, rest) {
+		c.stream(nc, l, rest)
+	}
+}
+
+// open is what begin does whatever the wire.
+func (c *conn) open(w wire, l link) {
+	c.wire, c.link = w, l
 	c.parser = wsframe.NewParser(wsframe.Server, l.Limits().Message)
 	if c.packed > 0 {
 		c.parser.Inflate()
 	}
-	c.born, c.alive = time.Now(), l.KeepAlive()
+	c.alive = l.KeepAlive() != nil
+	c.heardNow()
+	c.wrote.Store(c.heard.Load())
 	c.mu.Lock()
 	c.pinged = -1
 	c.phase.Store(open)
-	c.timer = time.AfterFunc(c.h.o.Ping, c.tick)
 	c.mu.Unlock()
 	l.Start()
-	go c.read(rest)
-	if !c.writing.CompareAndSwap(running, idle) {
-		go c.write()
-	}
 }
 
 // Wake implements [kanava.Peer].
@@ -138,10 +176,12 @@ func (c *conn) leave(cause kanava.Closing, body []byte, f farewell) {
 		return
 	}
 	c.phase.Store(leaving)
-	c.cause, c.goodbye, c.due, c.pong = cause, body, dueClose, nil
-	c.answered, c.broken = f == nothingMore, f == endOfStream
-	c.deadline = time.Now().Add(closeTime)
-	c.timer.Reset(closeTime)
+	c.ending = &ending{
+		cause: cause, goodbye: body, deadline: time.Now().Add(closeTime),
+		answered: f == nothingMore, broken: f == endOfStream,
+	}
+	c.due, c.pong = dueClose, nil
+	c.wire.after(closeTime)
 	c.mu.Unlock()
 	c.unpark() // to read the client's close frame
 	c.kick()
@@ -165,8 +205,9 @@ func (c *conn) leaveAsTold(end kanava.Closing) {
 // goodbyeSent goes on after the close frame was written.
 func (c *conn) goodbyeSent() {
 	c.mu.Lock()
-	c.sent = true
-	over, broken := c.answered, c.broken
+	e := c.ending
+	e.sent = true
+	over, broken := e.answered, e.broken
 	c.mu.Unlock()
 	switch {
 	case over:
@@ -175,9 +216,7 @@ func (c *conn) goodbyeSent() {
 		// Closing a socket that holds unread bytes resets the connection, and
 		// the client might never see why. So end our side only, and read until
 		// the client ends its own.
-		if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite() // the timer ends it otherwise
-		}
+		c.wire.closeWrite() // the timer ends it otherwise
 	}
 }
 
@@ -185,8 +224,8 @@ func (c *conn) goodbyeSent() {
 // connection that is leaving.
 func (c *conn) goodbyeReceived() {
 	c.mu.Lock()
-	c.answered = true
-	over := c.sent
+	c.ending.answered = true
+	over := c.ending.sent
 	c.mu.Unlock()
 	if over {
 		c.end(kanava.Closing{}, false)
@@ -203,22 +242,14 @@ func (c *conn) end(cause kanava.Closing, hard bool) {
 		c.mu.Unlock()
 		return
 	case leaving:
-		cause = c.cause
+		cause = c.ending.cause
 	}
 	c.phase.Store(ended)
-	c.cause, c.goodbye, c.due, c.pong = cause, nil, 0, nil
-	c.timer.Stop()
-	c.mu.Unlock()
-
-	nc := c.nc
-	if hard {
-		if t, ok := nc.(*tls.Conn); ok {
-			nc = t.NetConn() // closing the tls.Conn would wait to write an alert
-		}
-		if t, ok := nc.(*net.TCPConn); ok {
-			_ = t.SetLinger(0) // the worst is that the kernel tries on for a while
-		}
+	if c.ending == nil {
+		c.ending = &ending{}
 	}
-	_ = nc.Close() // nothing is left to be done about it
+	c.ending.goodbye, c.due, c.pong = nil, 0, nil
+	c.mu.Unlock()
+	c.wire.close(hard)
 	c.link.Disconnect(cause.Code, cause.Reason)
 }

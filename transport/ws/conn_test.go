@@ -301,8 +301,9 @@ func TestFull(t *testing.T) {
 
 // Room that comes at once is not missed, whenever the Wake arrives, and the
 // bytes stay in order whoever reads on.
-func TestFullRace(t *testing.T) {
-	l, c := connectTCP(t, Options{})
+func TestFullRace(t *testing.T) { onWires(t, testFullRace) }
+
+func testFullRace(t *testing.T, l *fakeLink) {
 	const n = 3000
 	padding := strings.Repeat(".", 200)
 	count := 0
@@ -324,6 +325,7 @@ func TestFullRace(t *testing.T) {
 		l.setFull(false)
 		return false
 	}
+	_, c := connectSocket(t, l)
 	var out []byte
 	for i := range n {
 		out = append(out, message(fmt.Sprint(i)+padding)...)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	req.Ping = h.o.Ping
 	c := newConn(h)
-	c.packed = agreed.Largest
+	c.packed = int32(min(agreed.Largest, math.MaxInt32))
 	l, err := h.d.Open(r.Context(), req, c)
 	if err != nil {
 		httperr.Write(w, err)

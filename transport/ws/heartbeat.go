@@ -1,22 +1,23 @@
 package ws
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/kanava-go/kanava"
 )
 
-// tick runs when the timer of the connection fires: it pings a silent client,
-// and one that has long been told nothing and cannot see pings of WebSocket; it gives up on one that stays silent, and cuts what leaves for too long. Any
-// byte from the client is a sign of life. It runs on a goroutine of its own and
-// does not block.
+// tick runs when the time of wire.after has come: it pings a silent client, and
+// one that has long been told nothing and cannot see pings of WebSocket; it
+// gives up on one that stays silent, and cuts what leaves for too long. Any byte
+// from the client is a sign of life. It does not block.
 func (c *conn) tick() {
-	now := time.Now()
+	now := clock()
 	c.mu.Lock()
 	switch c.phase.Load() {
 	case leaving:
-		// The timer may have fired for the heartbeat just before.
-		late, sent := !now.Before(c.deadline), c.sent
+		// It may have been meant for the heartbeat just before.
+		late, sent := !time.Now().Before(c.ending.deadline), c.ending.sent
 		c.mu.Unlock()
 		if late {
 			c.end(kanava.Closing{}, !sent)
@@ -30,10 +31,10 @@ func (c *conn) tick() {
 	ping, pongWait := c.h.o.Ping, c.h.o.PongWait
 	heard := c.heard.Load()
 	quiet := heard // since when one side has said nothing
-	if c.alive != nil {
+	if c.alive {
 		quiet = min(heard, c.wrote.Load())
 	}
-	next, due := ping-(now.Sub(c.born)-time.Duration(quiet)), false
+	next, due := ping-time.Duration(now-quiet), false
 	switch {
 	case c.parked.Load(): // the server does not listen, but a write finds a client that is gone
 		c.due |= duePing
@@ -43,14 +44,14 @@ func (c *conn) tick() {
 		c.due |= duePing
 		next, due = min(ping, pongWait), true
 	default:
-		next = min(ping, pongWait-now.Sub(c.pingedAt))
+		next = min(ping, pongWait-time.Duration(now-c.pingedAt))
 		if next <= 0 {
 			c.mu.Unlock()
 			c.leaveWith(closing(kanava.CloseTimeout), nothingMore)
 			return
 		}
 	}
-	c.timer.Reset(next)
+	c.wire.after(next)
 	c.mu.Unlock()
 	if due {
 		c.kick()
@@ -62,7 +63,8 @@ func (c *conn) tick() {
 func (c *conn) answer(body []byte) {
 	c.mu.Lock()
 	if c.phase.Load() == open {
-		c.pong = append(c.pong[:0], body...)
+		pong := bytes.Clone(body)
+		c.pong = &pong
 		c.due |= duePong
 	}
 	c.mu.Unlock()

@@ -19,6 +19,7 @@ type fakeLink struct {
 	peer    *conn
 	receive func(data []byte, binary bool) (more bool) // nil: keep, and what full says
 	isFull  func() bool                                // nil: what full says
+	work    func(kanava.Host)                          // what is to be done for each message; nil: nothing
 	alive   []byte                                     // what KeepAlive returns
 
 	mu      sync.Mutex // guards what follows
@@ -42,7 +43,13 @@ func (l *fakeLink) Charge(n int) {
 	l.charged += n
 }
 
-func (l *fakeLink) Receive(data []byte, binary bool) bool {
+func (l *fakeLink) Accept(data []byte, binary bool) (more, work bool) {
+	return l.take(data, binary), l.work != nil
+}
+
+func (l *fakeLink) Work(host kanava.Host) { l.work(host) }
+
+func (l *fakeLink) take(data []byte, binary bool) bool {
 	if l.receive != nil {
 		return l.receive(data, binary)
 	}
@@ -160,10 +167,22 @@ func connect(t *testing.T, o Options) (*fakeLink, *client) {
 // connectTCP begins a connection over a loopback socket.
 func connectTCP(t *testing.T, o Options) (*fakeLink, *client) {
 	t.Helper()
-	l := newLink(o)
+	return connectSocket(t, newLink(o))
+}
+
+// connectSocket begins the connection of a link over a loopback socket.
+func connectSocket(t *testing.T, l *fakeLink) (*fakeLink, *client) {
+	t.Helper()
 	server, nc := tcpPair(t)
 	l.peer.begin(server, l, nil)
 	return l, newClient(t, nc)
+}
+
+// wires are the ways to move the bytes of a socket: as the system does it best,
+// and with goroutines, as is done everywhere.
+var wires = map[string]func(l *fakeLink){
+	"as it comes": func(*fakeLink) {},
+	"goroutines":  func(l *fakeLink) { l.peer.h.stream = true },
 }
 
 func tcpPair(t testing.TB) (server, client net.Conn) {

@@ -3,8 +3,6 @@ package ws
 import (
 	"errors"
 	"io"
-	"sync"
-	"time"
 
 	"github.com/gobwas/ws"
 
@@ -16,45 +14,17 @@ import (
 // while a connection is leaving.
 const maxExcess = 4 << 20
 
-// readBuffers holds the buffers that readers wait with. They are small because
-// every idle connection has one.
-var readBuffers = sync.Pool{New: func() any { return new([2 << 10]byte) }}
-
-// read is the reader: it handles rest and then what comes from the socket. It
-// ends with the connection, or when the client has closed it, or when the link
-// is full; then unpark starts another one.
-func (c *conn) read(rest []byte) {
-	c.heardNow()
-	if len(rest) > 0 && !c.arrived(rest) {
-		return
-	}
-	buf := readBuffers.Get().(*[2 << 10]byte)
-	defer readBuffers.Put(buf)
-	for {
-		n, err := c.nc.Read(buf[:])
-		if n > 0 {
-			c.heardNow()
-			if !c.arrived(buf[:n]) {
-				return
-			}
-		}
-		if err != nil {
-			c.lost(err)
-			return
-		}
-	}
-}
-
 // heardNow notes a sign of life of the client.
-func (c *conn) heardNow() { c.heard.Store(int64(time.Since(c.born))) }
+func (c *conn) heardNow() { c.heard.Store(clock()) }
 
-// arrived handles bytes from the client and reports whether to read on. It
-// does not keep data, and does not block.
-func (c *conn) arrived(data []byte) (more bool) {
+// arrived handles bytes from the client and reports whether to read on, and
+// whether messages now wait that the reader has to have worked off: see
+// kanava.Link.Accept. It does not keep data, and does not block.
+func (c *conn) arrived(data []byte) (more, work bool) {
 	if c.phase.Load() != open {
-		if c.excess += len(data); c.excess > maxExcess {
+		if c.excess += int32(len(data)); c.excess > maxExcess {
 			c.end(kanava.Closing{}, true)
-			return false
+			return false, false
 		}
 	}
 	for !c.deaf {
@@ -69,12 +39,16 @@ func (c *conn) arrived(data []byte) (more bool) {
 		}
 		switch m.Op {
 		case 0:
-			return true
+			return true, work
 		case ws.OpText, ws.OpBinary:
-			if c.phase.Load() == open && !c.link.Receive(m.Data, m.Op == ws.OpBinary) {
-				var room bool
+			if c.phase.Load() != open {
+				break
+			}
+			room, mine := c.link.Accept(m.Data, m.Op == ws.OpBinary)
+			work = work || mine
+			if !room {
 				if rest, room = c.park(rest); !room {
-					return false
+					return false, work
 				}
 			}
 		case ws.OpPing:
@@ -84,11 +58,11 @@ func (c *conn) arrived(data []byte) (more bool) {
 			c.leave(kanava.Closing{Code: kanava.CloseCode(code), Reason: reason},
 				wsframe.AppendCloseBody(nil, code, ""), nothingMore)
 			c.goodbyeReceived() // if it answers ours
-			return false
+			return false, work
 		}
 		data = rest
 	}
-	return true
+	return true, work
 }
 
 // fault returns the end of a connection whose client broke a rule.
@@ -141,12 +115,7 @@ func (c *conn) mayRead() bool { return c.phase.Load() != open || !c.link.Full() 
 // unpark starts the reader again if that was parked and may read. It does not
 // call the link itself.
 func (c *conn) unpark() {
-	if !c.parked.Load() {
-		return
+	if c.parked.Load() {
+		c.wire.startReader()
 	}
-	go func() { // ends at once, or becomes the reader
-		if rest, ok := c.takeOver(); ok {
-			c.read(rest)
-		}
-	}()
 }

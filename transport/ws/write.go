@@ -1,10 +1,8 @@
 package ws
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -33,8 +31,12 @@ const (
 	patience = 2 * time.Second // see step
 )
 
-// errStalled says that the client takes nothing.
-var errStalled = errors.New("ws: the client does not read")
+var (
+	// errStalled says that the client takes nothing.
+	errStalled = errors.New("ws: the client does not read")
+	// errLater says that the wire goes on with the writer.
+	errLater = errors.New("ws: the client does not read fast enough")
+)
 
 // kick makes sure that what is to be written now will be.
 func (c *conn) kick() {
@@ -42,7 +44,7 @@ func (c *conn) kick() {
 		switch s := c.writing.Load(); s {
 		case idle:
 			if c.writing.CompareAndSwap(idle, running) {
-				go c.write()
+				c.wire.startWriter()
 				return
 			}
 		case running:
@@ -56,10 +58,9 @@ func (c *conn) kick() {
 }
 
 // write is the writer: it ends when nothing is left to be written, or with the
-// connection; in that case it leaves the state running, so that it stays the last one.
-func (c *conn) write() {
-	out := batches.Get().(*batch)
-	defer out.free()
+// connection; in that case it leaves the state running, so that it stays the
+// last one. It does so as well where the wire goes on.
+func (c *conn) write(out *batch) {
 	for {
 		c.writing.Store(running)
 		if !c.flush(out) || c.writing.CompareAndSwap(running, idle) {
@@ -69,49 +70,72 @@ func (c *conn) write() {
 }
 
 // flush writes all that is to be written. It reports false if nothing is ever
-// again.
+// again, or the wire goes on.
 func (c *conn) flush(out *batch) bool {
-	inline := tlsRecord
-	switch c.nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-		inline = smallPayload
-	}
 	for {
 		out.reset()
 		more, last := c.control(out)
 		if !more {
 			return false
 		}
+		var end *kanava.Closing
 		if !last {
-			var end *kanava.Closing
-			if out.frames, end = c.link.Take(out.frames[:0], maxBatch); end != nil {
-				c.leaveAsTold(*end)
-				continue
-			}
-			for _, f := range out.frames {
-				c.add(out, f, inline)
+			end = c.gather(out)
+		}
+		if !out.empty() {
+			out.finish()
+			if !c.sent(c.wire.send(out, last), last) {
+				return false
 			}
 		}
-		if out.empty() {
+		if end == nil {
 			return true
 		}
-		out.finish()
-		if err := c.send(out); err != nil {
-			if errors.Is(err, errStalled) {
-				c.end(closing(kanava.CloseSlowConsumer), true)
-			} else {
-				c.end(kanava.Closing{Code: kanava.CloseAbnormal}, false)
-			}
-			return false
+		c.leaveAsTold(*end)
+	}
+}
+
+// gather takes from the link what there is, as long as it is not too much for
+// one write. If the link is to be closed after that it returns how.
+func (c *conn) gather(out *batch) (end *kanava.Closing) {
+	inline := c.wire.inline()
+	for out.size < maxBatch {
+		out.frames, end = c.link.Take(out.frames[:0], maxBatch-out.size)
+		if end != nil || len(out.frames) == 0 {
+			return end
 		}
-		if c.alive != nil {
-			c.wrote.Store(int64(time.Since(c.born)))
-		}
-		if last {
-			c.goodbyeSent()
-			return false
+		for i := range out.frames {
+			c.add(out, out.frames[i], inline)
 		}
 	}
+	c.again()
+	return nil
+}
+
+// again has the writer, which calls it, go round once more.
+func (c *conn) again() { c.writing.Store(again) }
+
+// sent goes on after a batch was sent, or was not. It reports whether there may
+// be another.
+func (c *conn) sent(err error, last bool) (more bool) {
+	switch {
+	case err == nil:
+	case errors.Is(err, errLater):
+		return false
+	case errors.Is(err, errStalled):
+		c.end(closing(kanava.CloseSlowConsumer), true)
+		return false
+	default:
+		c.end(kanava.Closing{Code: kanava.CloseAbnormal}, false)
+		return false
+	}
+	if c.alive {
+		c.wrote.Store(clock())
+	}
+	if last {
+		c.goodbyeSent()
+	}
+	return !last
 }
 
 // control moves the control frames that are due to out. It reports whether
@@ -125,90 +149,24 @@ func (c *conn) control(out *batch) (more, last bool) {
 	switch {
 	case c.phase.Load() == open:
 		if due&duePong != 0 {
-			out.bytes = wsframe.AppendServer(out.bytes, ws.OpPong, c.pong)
+			out.bytes = wsframe.AppendServer(out.bytes, ws.OpPong, *c.pong)
 			c.pong = nil
 		}
 		if due&duePing != 0 {
-			op := ws.OpPing
-			if c.alive != nil {
-				op = ws.OpText
+			if c.alive {
+				out.bytes = wsframe.AppendServer(out.bytes, ws.OpText, c.link.KeepAlive())
+			} else {
+				out.bytes = wsframe.AppendServer(out.bytes, ws.OpPing, nil)
 			}
-			out.bytes = wsframe.AppendServer(out.bytes, op, c.alive)
-			c.pinged, c.pingedAt = c.heard.Load(), time.Now()
+			c.pinged, c.pingedAt = c.heard.Load(), clock()
 		}
 		return true, false
 	case due&dueClose != 0:
-		out.bytes = wsframe.AppendServer(out.bytes, ws.OpClose, c.goodbye)
-		c.goodbye = nil
+		out.bytes = wsframe.AppendServer(out.bytes, ws.OpClose, c.ending.goodbye)
+		c.ending.goodbye = nil
 		return true, true
 	}
 	return false, false
-}
-
-// send writes the batch to the socket. It blocks until the client has taken
-// it, or took nothing for WriteStall, or the connection has ended.
-func (c *conn) send(out *batch) error {
-	if t, ok := c.nc.(*tls.Conn); ok {
-		return c.sendTLS(t, out)
-	}
-	step := c.step()
-	now := time.Now()
-	progress := now
-	for {
-		// Setting the deadline costs more than finding that it is good enough.
-		if c.expiry.Sub(now) < step/2 {
-			c.expiry = now.Add(step)
-			if err := c.nc.SetWriteDeadline(c.expiry); err != nil {
-				return err
-			}
-		}
-		n, err := out.writeTo(c.nc)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
-		if now = time.Now(); n > 0 {
-			progress = now
-		}
-		if now.Sub(progress) >= c.h.o.WriteStall {
-			return errStalled
-		}
-		c.lookUp()
-	}
-}
-
-// sendTLS is send for a connection that a write which timed out leaves broken.
-// So each record has to be taken within WriteStall.
-func (c *conn) sendTLS(t *tls.Conn, out *batch) error {
-	done := make(chan struct{})
-	defer close(done)
-	timer := time.AfterFunc(c.step(), func() { // ends with this call
-		for {
-			c.lookUp()
-			select {
-			case <-time.After(c.step()):
-			case <-done:
-				return
-			}
-		}
-	})
-	defer timer.Stop()
-	for _, b := range out.todo {
-		for len(b) > 0 {
-			n := min(len(b), tlsRecord)
-			if err := t.SetWriteDeadline(time.Now().Add(c.h.o.WriteStall)); err != nil {
-				return err
-			}
-			_, err := t.Write(b[:n])
-			switch {
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				return errStalled
-			case err != nil:
-				return err
-			}
-			b = b[n:]
-		}
-	}
-	return nil
 }
 
 // step is how long a write blocks before the writer looks up.
@@ -225,6 +183,7 @@ func (c *conn) lookUp() {
 // batch is what one write takes.
 type batch struct {
 	frames []kanava.Frame
+	size   int         // of all payloads
 	bytes  []byte      // headers, control frames and small payloads
 	start  int         // bytes[start:] is not in vecs yet
 	vecs   net.Buffers // parts of bytes, and large payloads
@@ -241,6 +200,7 @@ func (b *batch) add(binary bool, rsv byte, payload []byte, inline int) {
 		h.OpCode = ws.OpBinary
 	}
 	b.bytes = wsframe.AppendHeader(b.bytes, h)
+	b.size += len(payload)
 	if len(payload) <= inline {
 		b.bytes = append(b.bytes, payload...)
 		return
@@ -260,27 +220,41 @@ func (b *batch) finish() {
 	b.todo = b.vecs
 }
 
-// writeTo writes what is left of todo. After an error it can go on.
-func (b *batch) writeTo(nc net.Conn) (int64, error) {
-	if len(b.todo) > 1 {
-		return b.todo.WriteTo(nc) // takes from todo what is written
+// keep returns todo as it is to be kept for later, when the batch has been used
+// again: in no more memory than it needs, and the large payloads where they are.
+func (b *batch) keep() (todo net.Buffers) {
+	from := len(b.vecs) - len(b.todo) // every second one of vecs is a payload
+	own := 0
+	for i, p := range b.todo {
+		if (from+i)%2 == 0 {
+			own += len(p)
+		}
 	}
-	n, err := nc.Write(b.todo[0])
-	b.todo[0] = b.todo[0][n:]
-	return int64(n), err
+	bytes := make([]byte, 0, own)
+	for i, p := range b.todo {
+		if (from+i)%2 == 0 {
+			bytes = append(bytes, p...)
+			p = bytes[len(bytes)-len(p):]
+		}
+		todo = append(todo, p)
+	}
+	return todo
 }
 
 // reset forgets what was added, and lets go of all payloads.
 func (b *batch) reset() {
 	clear(b.frames)
 	clear(b.vecs)
-	b.frames, b.bytes, b.start = b.frames[:0], b.bytes[:0], 0
+	b.frames, b.size, b.bytes, b.start = b.frames[:0], 0, b.bytes[:0], 0
 	b.vecs, b.todo = b.vecs[:0], nil
 }
 
+// large reports whether the batch holds so much memory that it is not to be used
+// again.
+func (b *batch) large() bool { return cap(b.bytes) > 2*maxBatch || cap(b.packed) > 2*maxBatch }
+
 func (b *batch) free() {
-	b.reset()
-	if cap(b.bytes) <= 2*maxBatch && cap(b.packed) <= 2*maxBatch {
+	if b.reset(); !b.large() {
 		batches.Put(b)
 	}
 }

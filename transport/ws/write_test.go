@@ -59,14 +59,16 @@ func TestCoalescing(t *testing.T) {
 // that are shared are not changed.
 func TestPayloads(t *testing.T) {
 	kinds := map[string]func(testing.TB) (server, client net.Conn){
-		"pipe": func(testing.TB) (net.Conn, net.Conn) { return net.Pipe() },
-		"tcp":  tcpPair,
-		"tls":  tlsPair,
+		"pipe":       func(testing.TB) (net.Conn, net.Conn) { return net.Pipe() },
+		"tcp":        tcpPair,
+		"goroutines": tcpPair,
+		"tls":        tlsPair,
 	}
 	for name, pair := range kinds {
 		t.Run(name, func(t *testing.T) {
 			server, nc := pair(t)
 			l := newLink(Options{})
+			l.peer.h.stream = name == "goroutines"
 			var frames []kanava.Frame
 			for i, n := range []int{0, 1, 125, 126, 511, 512, 513, 3, 16 << 10, 16<<10 + 1, 64 << 10, 300 << 10, 2, 65535, 65536} {
 				frames = append(frames, kanava.Frame{Data: bytes.Repeat([]byte{byte('a' + i)}, n), Binary: i%2 == 1})
@@ -135,10 +137,11 @@ func TestNeverReads(t *testing.T) {
 }
 
 func TestNeverReadsSocket(t *testing.T) {
-	for name, pair := range map[string]func(testing.TB) (server, client net.Conn){"tcp": tcpPair, "tls": tlsPair} {
+	for name, pair := range map[string]func(testing.TB) (server, client net.Conn){"tcp": tcpPair, "goroutines": tcpPair, "tls": tlsPair} {
 		t.Run(name, func(t *testing.T) {
 			server, nc := pair(t)
 			l := newLink(Options{WriteStall: 50 * time.Millisecond})
+			l.peer.h.stream = name == "goroutines"
 			if c, ok := nc.(*tls.Conn); ok {
 				go c.Handshake()
 				if err := server.(*tls.Conn).Handshake(); err != nil {
@@ -224,8 +227,7 @@ func TestClientClosesAndDoesNotRead(t *testing.T) {
 	})
 }
 
-// An idle connection costs one goroutine, that of its reader, until parked
-// connections come.
+// A connection that writes nothing has no writer.
 func TestNoWriterWhenIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, c := connect(t, Options{})

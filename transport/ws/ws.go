@@ -99,6 +99,7 @@ type handler struct {
 	d       kanava.Dispatcher
 	o       Options
 	deflate wsframe.Deflate // nil: nothing is compressed
+	stream  bool            // all connections are streamed, for tests
 }
 
 func newHandler(d kanava.Dispatcher, o Options) *handler {

@@ -1,0 +1,252 @@
+package ws
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/kanava-go/kanava/internal/poll"
+)
+
+// looped is the wire of a plain socket on Linux. It has no goroutine: a loop of
+// package poll reads when something has come, runs the functions of messages,
+// and writes.
+//
+// Only the loop reads. The writer is the loop too, or a goroutine that has lost
+// it in a function; it gives its part back by setting blocked where the socket
+// has no room, and whoever clears that goes on.
+type looped struct {
+	*conn
+	place   poll.Place
+	queued  atomic.Bool // the loop was told to write
+	unread  atomic.Bool // it was told to read on
+	blocked atomic.Bool // there is a writer, which waits for room
+	stuck   *stuck      // what the socket has not taken; belongs to the writer
+	tickAt  int64       // clock when tick is due; guarded by conn.mu
+
+	io sync.Mutex // guards fd, which is used and closed with io held
+	fd int        // -1 once it is closed
+}
+
+// stuck is what the socket has not taken of a batch.
+type stuck struct {
+	todo     net.Buffers
+	last     bool  // it ends with the close frame
+	progress int64 // clock when the socket has taken something last
+}
+
+// loop begins a connection whose link has opened, if its socket can be given to
+// a loop; the net.Conn is let go then. rest is what the client has sent already.
+func (c *conn) loop(nc net.Conn, l link, rest []byte) bool {
+	if c.h.stream {
+		return false
+	}
+	fd, ok := descriptor(nc)
+	if !ok {
+		return false
+	}
+	w := &c.looped
+	w.conn, w.fd = c, fd
+	if err := w.place.Join(fd, w); err != nil {
+		_ = syscall.Close(fd)
+		return false
+	}
+	_ = nc.Close()           // the socket lives on with the other descriptor
+	c.rest, c.wire = rest, w // what has come until now is read after the poke
+	c.parked.Store(true)
+	c.open(w, l)
+	c.mu.Lock()
+	w.after(c.h.o.Ping)
+	c.mu.Unlock()
+	w.startWriter()
+	return true
+}
+
+func (w *looped) startWriter() {
+	w.queued.Store(true)
+	w.place.Poke(w)
+}
+
+func (w *looped) startReader() { w.place.Poke(w) }
+
+func (w *looped) after(d time.Duration) {
+	w.tickAt = clock() + int64(d)
+	w.arm()
+}
+
+// arm has the loop call when something has to be looked at; conn.mu is held.
+func (w *looped) arm() {
+	d := time.Duration(w.tickAt - clock())
+	if w.blocked.Load() {
+		d = min(d, w.step())
+	}
+	w.place.After(max(d, 0))
+}
+
+// Handle implements [poll.Handler].
+func (w *looped) Handle(t *poll.Turn, e poll.Event) {
+	if p := w.phase.Load(); p == opening || p == ended {
+		return
+	}
+	if e&poll.Due != 0 {
+		w.look()
+	}
+	work := false
+	switch {
+	case w.parked.Load():
+		if rest, ok := w.takeOver(); ok {
+			work = w.read(t, rest, true)
+		}
+	case e&poll.Readable != 0 || w.unread.Load() && w.unread.Swap(false):
+		work = w.read(t, nil, e&poll.Hangup != 0)
+	}
+	free := e&poll.Writable != 0 && w.blocked.Load() && w.blocked.CompareAndSwap(true, false)
+	if !work && !free && !w.queued.Load() {
+		return
+	}
+
+	t.Enter()
+	defer t.Leave()
+	if free {
+		w.writeOn(t)
+	}
+	if work {
+		w.link.Work(host{t})
+	}
+	if w.queued.Load() && w.queued.CompareAndSwap(true, false) { // also by what the functions said
+		w.write(scratch(t))
+	}
+}
+
+// host is a loop as functions know it.
+type host struct{ t *poll.Turn }
+
+// Waits implements [kanava.Host].
+func (h host) Waits() bool { return h.t.Mine() }
+
+// scratch returns the batch of a goroutine that runs a loop.
+func scratch(t *poll.Turn) *batch {
+	b, ok := t.Scratch.(*batch)
+	if !ok || b.large() {
+		b = new(batch)
+		t.Scratch = b
+	}
+	return b
+}
+
+// read is the reader: it handles rest, and what has come to the socket. If that
+// may be more than one buffer holds, the loop comes back later. It reports
+// whether messages wait to be worked off.
+func (w *looped) read(t *poll.Turn, rest []byte, toTheEnd bool) (work bool) {
+	w.heard.Store(int64(t.Now.Sub(clockStart)))
+	if len(rest) > 0 {
+		var more bool
+		if more, work = w.arrived(rest); !more {
+			return work
+		}
+	}
+	for total := 0; ; {
+		n, err := w.receive(t.Buffer)
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			return work
+		case err != nil:
+			w.lost(err)
+			return work
+		}
+		more, mine := w.arrived(t.Buffer[:n])
+		work = work || mine
+		if !more || n < len(t.Buffer) && !toTheEnd {
+			return work
+		}
+		if total += n; total >= len(t.Buffer) {
+			w.unread.Store(true)
+			w.place.Poke(w)
+			return work
+		}
+	}
+}
+
+// look is called when the time of arm has come.
+func (w *looped) look() {
+	w.mu.Lock()
+	due := clock() >= w.tickAt
+	w.mu.Unlock()
+	if due {
+		w.tick()
+	}
+	if w.blocked.CompareAndSwap(true, false) {
+		if w.stuck.progress+int64(w.h.o.WriteStall) <= clock() {
+			w.sent(errStalled, false)
+			return
+		}
+		w.lookUp()
+		w.blocked.Store(true)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arm()
+}
+
+func (w *looped) send(out *batch, last bool) error {
+	err := w.push(&out.todo)
+	if !errors.Is(err, syscall.EAGAIN) {
+		return err
+	}
+	w.stuck = &stuck{todo: out.keep(), last: last, progress: clock()}
+	return w.block()
+}
+
+// writeOn goes on with what is stuck.
+func (w *looped) writeOn(t *poll.Turn) {
+	s := w.stuck
+	err := w.pushOn(s)
+	if errors.Is(err, syscall.EAGAIN) {
+		err = w.block()
+	}
+	if !errors.Is(err, errLater) {
+		w.stuck = nil
+	}
+	if w.sent(err, s.last) {
+		w.write(scratch(t))
+	}
+}
+
+func (w *looped) pushOn(s *stuck) error {
+	before := s.size()
+	err := w.push(&s.todo)
+	if s.size() < before {
+		s.progress = clock()
+	}
+	return err
+}
+
+func (s *stuck) size() (n int) {
+	for _, b := range s.todo {
+		n += len(b)
+	}
+	return n
+}
+
+// block gives the part of the writer back until the socket has room. The error
+// is errLater, or that of what was tried before.
+func (w *looped) block() error {
+	for {
+		s := w.stuck
+		w.blocked.Store(true)
+		w.mu.Lock()
+		w.arm()
+		w.mu.Unlock()
+		// If room came before blocked was set, nobody else tells.
+		if !w.hasRoom() || !w.blocked.CompareAndSwap(true, false) {
+			return errLater
+		}
+		if err := w.pushOn(s); !errors.Is(err, syscall.EAGAIN) {
+			w.stuck = nil
+			return err
+		}
+	}
+}

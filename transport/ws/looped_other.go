@@ -1,0 +1,10 @@
+//go:build !linux
+
+package ws
+
+import "net"
+
+// looped has no use on this system: all connections are streamed.
+type looped struct{}
+
+func (*conn) loop(net.Conn, link, []byte) bool { return false }
