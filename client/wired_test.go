@@ -235,6 +235,9 @@ func (l *wiredLink) Write(p []byte) (int, error) {
 		rest = more
 		switch m.Op {
 		case ws.OpText, ws.OpBinary:
+			if !l.accepted.Load() {
+				continue // refused: nobody reads its hello
+			}
 			l.sent = append(l.sent, message{bytes.Clone(m.Data), m.Op == ws.OpBinary})
 		case ws.OpClose:
 			l.closed = true
