@@ -18,7 +18,7 @@ var plain embed.FS
 // always are the files of every client, in an order in which they can be read.
 var always = []string{
 	"options", "state", "error", "core", "address", "bytes", "timers", "listeners", "topic", "topics", "calls", "stream", "asked",
-	"signin", "heartbeat", "link", "websocket", "reconnect", "connection", "channel",
+	"signin", "heartbeat", "link", "websocket", "eventstream", "upstream", "sse", "transports", "reconnect", "connection", "channel",
 }
 
 // Part is a piece of the run-time that only some clients need.

@@ -270,7 +270,7 @@ func TestTokens(t *testing.T) {
 
 func TestOtherPathsAreNotFound(t *testing.T) {
 	_, handler := newServer(NewTokens("", time.Hour))
-	for target, want := range map[string]int{"/": http.StatusOK, "/x": http.StatusNotFound, "/index.html": http.StatusNotFound, "/chat": http.StatusUpgradeRequired} {
+	for target, want := range map[string]int{"/": http.StatusOK, "/x": http.StatusNotFound, "/index.html": http.StatusNotFound, "/chat": http.StatusNotAcceptable} {
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
 		if rec.Code != want {

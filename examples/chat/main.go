@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/transport/sse"
 	"github.com/kanava-go/kanava/transport/ws"
 )
 
@@ -71,7 +72,7 @@ func newServer(tokens *Tokens) (*kanava.Server[User], http.Handler) {
 	srv.Wire(NewApp(srv.EventHub(), tokens).Channel())
 
 	mux := http.NewServeMux()
-	mux.Handle("/chat", ws.Handler(srv, ws.Options{}))
+	mux.Handle("/chat", ws.Handler(srv, ws.Options{Fallback: sse.Handler(srv, sse.Options{})}))
 	mux.Handle("GET /token", tokens)
 	mux.Handle("GET /{$}", page())
 	return srv, mux

@@ -443,7 +443,7 @@ func (w *writer) connectFunction(c *channel) {
 	}
 	spec = append(spec, "contract: "+quote(w.m.Contract()))
 	w.linef("  const spec = { %s };", strings.Join(spec, ", "))
-	w.linef("  return channel(spec, url, %s, options, %s);", given, c.face)
+	w.linef("  return connect(spec, url, %s, options, %s);", given, c.face)
 	w.line("}")
 }
 

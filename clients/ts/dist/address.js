@@ -1,7 +1,6 @@
-const escaped = encodeURIComponent;
 /** The URL of a channel: its WebSocket's. */
 export function address(spec, base, opening) {
-  const query = (spec.query ?? []).flatMap((name) => [opening[name] ?? []].flat().map((value) => escaped(name) + '=' + escaped(value)));
+  const query = (spec.query ?? []).flatMap((name) => [opening[name] ?? []].flat().map((value) => encodeURIComponent(name) + '=' + encodeURIComponent(value)));
   const root = base ?? String(globalThis.location?.origin);
   if (!/^(http|ws)s?:\/\/[^/?#]+[^?#]*$/i.test(root))
     throw new TypeError('the address of the server is http(s)://HOST, not ' + root);

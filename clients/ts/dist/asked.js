@@ -7,13 +7,13 @@ export function answers(core) {
   core.kinds['call'] = async (f) => {
     const abort = new AbortController();
     const reply = (answer) => {
-      const text = JSON.stringify({ re: f.id, ...answer });
-      const error = tooLarge(core, text);
+      const frame = { re: f.id, ...answer };
+      const error = tooLarge(core, JSON.stringify(frame));
       clearTimeout(timer);
       if (open.get(f.id) !== stop)
         return;
       open.delete(f.id);
-      core.link.send(error ? JSON.stringify({ re: f.id, err: error.wire() }) : text);
+      core.send(error ? { re: f.id, err: error.wire() } : frame);
     };
     const stop = (error) => {
       reply({ err: error.wire() });
@@ -47,7 +47,7 @@ export function answers(core) {
     const stops = [...open.values()];
     open.clear();
     for (const stop of stops)
-      stop(lostError(core, false));
+      stop(lostError(core));
   });
   return (name, fn) => {
     handlers.set(name, fn);

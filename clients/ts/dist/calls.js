@@ -1,4 +1,4 @@
-import { gone, isClosed, lostError, tooLarge } from './core.js';
+import { isClosed, lostError, tooLarge } from './core.js';
 import { fault, told } from './error.js';
 import { after } from './timers.js';
 /** Calls: they wait, are sent, and are answered; and other frames that have an answer. */
@@ -36,11 +36,11 @@ export function calls(core) {
         core.send({ cancel: call.id });
       call.done(fault(code, message, call.sent > 0, cause));
     };
-    const abort = () => giveUp('canceled', 'the call was given up', signal.reason);
+    const abort = () => giveUp('canceled', 'the call was given up', signal?.reason);
     if (signal?.aborted)
       abort();
     else if (session && session !== core.run)
-      call.done(fault('unavailable', 'there is no connection'));
+      call.done(lostError(core));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text))
       call.done(fault('invalid_argument', 'half of a surrogate pair'));
@@ -52,7 +52,7 @@ export function calls(core) {
       core.flush();
       trim();
     }
-    return () => giveUp('canceled', 'the loop was left');
+    return abort;
   };
   const transmit = (call) => {
     const id = ids + 1;
@@ -93,7 +93,7 @@ export function calls(core) {
   const trim = () => {
     for (const call of queue) {
       if (isClosed(core))
-        call.done(gone(core, call.sent > 0));
+        call.done(lostError(core, call.sent > 0));
       else if (!core.ready && queue.size > (options.queue ?? 64)) {
         const error = fault('unavailable', 'too many calls wait for a connection', call.sent > 0);
         call.done(error);
@@ -130,7 +130,7 @@ export function calls(core) {
       reply();
     for (const call of waiting) {
       if (call.session)
-        call.done(lostError(core, false));
+        call.done(lostError(core));
       else
         queue.add(call);
     }

@@ -1,9 +1,3 @@
-import { connect } from './connection.js';
-/** Connects, and gives the connection the face of its channel. */
-export function channel(spec, base, opening, options, face) {
-  const { authenticate, ...rest } = options;
-  return face(connect(spec, base, opening, authenticate ? { ...rest, authenticate: (c) => authenticate(face(c)) } : rest));
-}
 const asItIs = (value) => value;
 export function onTopic(c, name, turn = asItIs) {
   return (key, listener) => {

@@ -11,40 +11,39 @@ import { signIn } from './signin.js';
 import { stream } from './stream.js';
 import { timers } from './timers.js';
 import { topics } from './topics.js';
-/** A client of one channel: puts the parts together. */
-export function connect(spec, base, opening, options = {}) {
+/** A client of one channel: puts the parts together, and gives them the face of the channel. */
+export function connect(spec, base, opening, options = {}, face = (c) => c) {
   const url = address(spec, base, opening);
   const { listen, emit } = listeners();
-  const { later, cancel, cancelAll } = timers();
-  let resolveOpened, rejectOpened;
-  const opened = new Promise((resolve, reject) => {
-    resolveOpened = resolve;
-    rejectOpened = reject;
-  });
-  opened.catch(() => { });
+  const { later, cancelAll } = timers();
   // The parts add what they do for each other.
   const core = {
-    options, emit, later, cancel,
+    options, listen, emit, later,
     drops: [cancelAll], state: { name: 'idle' }, notBefore: 0, run: 0, running: 0,
     send: (frame) => core.link.send(JSON.stringify(frame)),
+    blame(error) {
+      core.reason = error;
+      if (error.retryAfter)
+        core.notBefore = Date.now() + error.retryAfter;
+      emit(':error', error);
+    },
     kinds: {
       re(f) {
         if (f.re)
           return core.answer(f);
-        const error = (core.reason = told(f.err));
-        if (error.retryAfter)
-          core.notBefore = Date.now() + error.retryAfter;
-        emit(':error', error);
+        core.blame(told(f.err));
       },
       push(f) {
         if (f.push)
           return emit('p:' + f.push, f.v);
-        resolveOpened(f.v);
+        core.opened(f.v);
         emit(':opened', f.v);
       },
       bin: (f) => emit(':binary', bytes(f.bin)),
     },
   };
+  const opened = new Promise((opened, failed) => Object.assign(core, { opened, failed }));
+  opened.catch(() => { });
   const message = (data) => {
     heart.alive();
     if (typeof data !== 'string')
@@ -71,11 +70,11 @@ export function connect(spec, base, opening, options = {}) {
   const begin = calls(core);
   const handler = answers(core);
   const heart = heartbeat(core, topics(core));
-  const ready = signIn(core, () => Object.assign(Object.create(api), asking(core.run)));
+  const ready = signIn(core, () => face(Object.assign(Object.create(api), asking(core.run))));
   const close = reconnect(core, url, spec, message, () => {
     heart.begin();
     ready();
-  }, heart.ping, rejectOpened);
+  }, heart.ping);
   // Calls of everybody, or those of authenticate on one connection.
   const asking = (session) => ({
     call: (...what) => new Promise((resolve, reject) => void begin(session, resolve, reject, undefined, ...what)),
@@ -88,10 +87,13 @@ export function connect(spec, base, opening, options = {}) {
     sendBinary(data) {
       if (!core.server)
         throw fault('unavailable', 'there is no connection');
-      const error = tooLarge(core, data);
+      const opened = new Promise((opened, failed) => Object.assign(core, { opened, failed }));
+      opened.catch(() => { });
+      const message = core.link.pack?.(data) ?? data;
+      const error = tooLarge(core, message);
       if (error)
         throw error;
-      core.link.send(data);
+      core.link.send(message);
     },
     close,
     opened,
@@ -99,5 +101,5 @@ export function connect(spec, base, opening, options = {}) {
       return core.state;
     },
   };
-  return api;
+  return face(api);
 }

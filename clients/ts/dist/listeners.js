@@ -1,21 +1,17 @@
 /** Whom a client tells what: "t:room" are events of a topic, "p:notice" are pushes, ":state" is what it says of itself. */
 export function listeners() {
-  const all = new Map();
+  const all = new Set();
   return {
     listen(event, key, fn) {
-      const entry = { key, fn };
-      if (!all.has(event))
-        all.set(event, new Set());
-      all.get(event).add(entry);
-      return () => void all.get(event).delete(entry);
+      const entry = { event, key, fn };
+      all.add(entry);
+      return () => void all.delete(entry);
     },
-    emit(event, value, meta) {
-      const set = all.get(event);
-      for (const entry of [...(set ?? [])]) {
-        const { key, fn } = entry;
-        if (set.has(entry) && (key === undefined || key === meta.key)) {
+    emit(event, value, meta = {}) {
+      for (const entry of [...all]) {
+        if (entry.event === event && all.has(entry) && (entry.key ?? meta.key) === meta.key) {
           try {
-            fn(value, meta);
+            entry.fn(value, meta);
           }
           catch (error) {
             queueMicrotask(() => {

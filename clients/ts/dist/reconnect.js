@@ -1,24 +1,16 @@
-import { gone, isClosed } from './core.js';
+import { isClosed, lostError } from './core.js';
 import { known } from './error.js';
-import { webSocket } from './websocket.js';
-/** The codes after which a client stays away. */
-function stops(code) {
-  return code >= 4400 && code < 4500 ? ![4401, 4408, 4409, 4429].includes(code)
-    : [1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(code) || (code >= 4000 && code < 4200);
-}
-function spread(from, to) {
-  return from + Math.random() * (to - from);
-}
+import { transports } from './transports.js';
+/** The codes after which a client stays away: section 6 of the protocol. */
+const stops = (code) => /^(100[023789]|1010|4[01]..|44(?!01|08|09|29)..)$/.test('' + code);
 /**
  * Connects to url, and connects again whenever the connection is lost, until close() or a code that says to stop.
  * message takes what comes, and opened what the server says first of itself.
  */
-export function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
+export function reconnect(core, url, spec, message, opened, ping) {
   const { later, options } = core;
   const scope = globalThis;
-  const Socket = options.WebSocket ?? scope.WebSocket;
-  if (!Socket)
-    throw new TypeError('this platform has no WebSocket: pass one in the options');
+  const { open, goesOn } = transports(core, url);
   let was = []; // ids of former connections, newest first
   let failures = 0; // tries in a row, for the back-off
   let refused = 0; // 4401 in a row without an `open` between
@@ -28,11 +20,10 @@ export function reconnect(core, url, spec, message, opened, ping, rejectOpened) 
     core.state = next;
     core.emit(':state', next);
   };
-  const attempt = async () => {
-    if (isClosed(core))
-      return;
+  const attempt = () => void (isClosed(core) || dial(Date.now() + 15_000));
+  const dial = async (deadline) => {
     const mine = ++core.run;
-    later('try', () => lose(1006, 'no answer'), 15_000);
+    later('try', () => core.server || lose(1006, 'no answer'), deadline - Date.now());
     become({ name: 'connecting' });
     try {
       let { token } = options;
@@ -41,16 +32,23 @@ export function reconnect(core, url, spec, message, opened, ping, rejectOpened) 
       if (mine !== core.run)
         return;
       const hello = JSON.stringify({ hello: { contract: spec.contract, token, was: was[0] && was } });
-      core.link = webSocket(Socket, url, options.headers, hello, {
+      core.link = open(hello, {
         opened: () => become({ name: 'greeting' }),
         message,
-        ended: (code, reason) => lose(core.away?.code ?? code, core.reason?.message ?? reason),
+        ended(code, text, error) {
+          if (error)
+            core.blame(error);
+          if (stops(code) || !goesOn())
+            return lose(core.away ? core.away.code : code, core.reason?.message ?? text);
+          drop();
+          dial(deadline);
+        },
       });
     }
     catch (error) {
       if (mine !== core.run)
         return;
-      core.emit(':error', known(error));
+      core.blame(known(error));
       lose(1006, 'no connection');
     }
   };
@@ -61,17 +59,19 @@ export function reconnect(core, url, spec, message, opened, ping, rejectOpened) 
     was = [open.id, ...was].slice(0, 8);
     openedAt = Date.now();
     refused = 0;
-    core.cancel('try');
-    become({ name: 'open', contract: open.contract });
+    become({ name: 'open', transport: core.link.transport, contract: open.contract });
     if (core.server)
       opened(); // else a listener closed
   };
   core.kinds['away'] = ({ away: { code, in: range } }) => {
     if (!range || stops(code))
       return lose(code, core.reason?.message ?? (code === 4426 ? 'the server no longer takes clients as old as this one' : 'closed by the server'));
+    core.leaveIn(code, range[0], range[1]);
+  };
+  core.leaveIn = (code, from, to, why = 'the server asked to come back') => {
     const now = Date.now();
-    const at = now + spread(range[0], range[1]);
-    core.away = { code, at, until: now + range[1] };
+    const at = now + from + Math.random() * (to - from);
+    core.away = { code, at, until: now + to, why };
     become({ name: 'leaving', code, next: at });
     core.leave();
   };
@@ -83,7 +83,7 @@ export function reconnect(core, url, spec, message, opened, ping, rejectOpened) 
     if (wait > 0)
       later('leave', core.leave, wait);
     else
-      lose(away.code, 'the server asked to come back');
+      lose(away.code, away.why);
   };
   const drop = (code) => {
     const { link } = core;
@@ -106,7 +106,7 @@ export function reconnect(core, url, spec, message, opened, ping, rejectOpened) 
     if (final || stops(code) || (code === 4401 && ++refused > 1))
       return end(code, text);
     patient = !!advice || core.notBefore > now;
-    const next = advice ?? Math.max(now, core.notBefore) + spread(0, calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
+    const next = advice ?? Math.max(now, core.notBefore) + Math.random() * (calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
     core.reason = undefined;
     later('try', attempt, next - now);
     become({ name: 'waiting', code, reason: text, next });
@@ -116,7 +116,7 @@ export function reconnect(core, url, spec, message, opened, ping, rejectOpened) 
     drop(1000);
     watch('removeEventListener');
     become(core.state);
-    rejectOpened(gone(core));
+    core.failed(lostError(core));
   };
   // Whoever cannot be seen, or has no network, does not hurry.
   const calm = () => scope.document?.hidden || scope.navigator?.onLine === false;

@@ -1,6 +1,6 @@
 import { known } from './error.js';
 /** Signs in on each connection, and again before the session ends. Returns what makes a new connection ready. */
-export function signIn(core, connection) {
+export function signIn(core, channel) {
   const { authenticate } = core.options;
   let denied = 0; // unauthenticated in a row
   const ready = () => {
@@ -10,22 +10,21 @@ export function signIn(core, connection) {
   const sign = async () => {
     const mine = core.run;
     try {
-      await authenticate(connection());
+      await authenticate(channel());
       if (mine !== core.run)
         return;
       denied = 0;
       ready();
     }
-    catch (error) {
+    catch (thrown) {
       if (mine !== core.run)
         return;
-      core.emit(':error', known(error));
+      const error = known(thrown);
+      core.blame(error);
       if (core.ready)
         return; // the session lasts a while yet
-      if (error?.retryAfter)
-        core.notBefore = Date.now() + error.retryAfter;
-      const wrong = error?.code === 'unauthenticated';
-      core.lose(wrong ? 4401 : 1006, 'authentication failed: ' + known(error).message, wrong && ++denied > 1);
+      const wrong = thrown?.code === 'unauthenticated';
+      core.lose(wrong ? 4401 : 1006, 'authentication failed: ' + error.message, wrong && ++denied > 1);
     }
   };
   core.kinds['session'] = ({ session: { expiresIn } }) => {

@@ -22,7 +22,7 @@ export function stream(begin) {
       while (!items.length && !end)
         await new Promise((resolve) => waiters.push(resolve));
       if (items.length)
-        return { done: false, value: items.shift() };
+        return { value: items.shift() };
       const { error } = end;
       end = {};
       if (error)

@@ -5,10 +5,11 @@ export function topics(core) {
   const all = new Map();
   let recovers = 0;
   const deliver = (name, { data, b64 }) => {
-    if (data === undefined && b64 === undefined)
-      return; // only a position
+    const value = b64 === undefined ? data : bytes(b64);
     const colon = (name + ':').indexOf(':');
-    core.emit('t:' + name.slice(0, colon), b64 === undefined ? data : bytes(b64), { topic: name, key: name.slice(colon + 1) });
+    // Without a value it is only a position.
+    if (value !== undefined)
+      core.emit('t:' + name.slice(0, colon), value, { topic: name, key: name.slice(colon + 1) });
   };
   const topic = (name) => {
     let t = all.get(name);
@@ -41,7 +42,7 @@ export function topics(core) {
     on: (f) => topic(f.on).frame('on', f),
     at: (f) => at(f.at, f),
     unsub(f) {
-      core.cancel(all.get(f.unsub));
+      all.get(f.unsub)?.drop();
       all.delete(f.unsub);
     },
   });

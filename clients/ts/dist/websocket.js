@@ -1,4 +1,4 @@
-export function webSocket(Socket, url, headers, hello, events) {
+export function webSocket({ options: { headers } }, url, hello, events, Socket) {
   const socket = new Socket(url, ['kanava.v1'], headers && { headers });
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
@@ -9,6 +9,7 @@ export function webSocket(Socket, url, headers, hello, events) {
   socket.onclose = ({ code, reason }) => events.ended(code, reason);
   socket.onerror = () => { };
   return {
+    transport: 'websocket',
     send: (message) => socket.send(message),
     close(code) {
       socket.onopen = socket.onmessage = socket.onclose = null;

@@ -19,12 +19,12 @@ export function answers(core: KanavaCore) {
   core.kinds['call'] = async (f) => {
     const abort = new AbortController();
     const reply = (answer: object) => {
-      const text = JSON.stringify({ re: f.id, ...answer });
-      const error = tooLarge(core, text);
+      const frame = { re: f.id, ...answer };
+      const error = tooLarge(core, JSON.stringify(frame));
       clearTimeout(timer);
       if (open.get(f.id) !== stop) return;
       open.delete(f.id);
-      core.link!.send(error ? JSON.stringify({ re: f.id, err: error.wire() }) : text);
+      core.send(error ? { re: f.id, err: error.wire() } : frame);
     };
     const stop = (error: KanavaError) => {
       reply({ err: error.wire() });
@@ -55,7 +55,7 @@ export function answers(core: KanavaCore) {
   core.drops.push(() => {
     const stops = [...open.values()];
     open.clear();
-    for (const stop of stops) stop(lostError(core, false));
+    for (const stop of stops) stop(lostError(core));
   });
 
   return (name: string, fn: KanavaHandler) => {

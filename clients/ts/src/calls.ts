@@ -1,4 +1,4 @@
-import { gone, isClosed, lostError, tooLarge, type KanavaCore } from './core.js';
+import { isClosed, lostError, tooLarge, type KanavaCore } from './core.js';
 import { fault, told, type KanavaError, type KanavaErrorCode } from './error.js';
 import type { KanavaCallOptions } from './options.js';
 import { after } from './timers.js';
@@ -53,10 +53,10 @@ export function calls(core: KanavaCore) {
       if (call.id) core.send({ cancel: call.id });
       call.done(fault(code, message, call.sent > 0, cause));
     };
-    const abort = () => giveUp('canceled', 'the call was given up', signal!.reason);
+    const abort = () => giveUp('canceled', 'the call was given up', signal?.reason);
 
     if (signal?.aborted) abort();
-    else if (session && session !== core.run) call.done(fault('unavailable', 'there is no connection'));
+    else if (session && session !== core.run) call.done(lostError(core));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text)) call.done(fault('invalid_argument', 'half of a surrogate pair'));
     else {
@@ -66,7 +66,7 @@ export function calls(core: KanavaCore) {
       core.flush();
       trim();
     }
-    return () => giveUp('canceled', 'the loop was left');
+    return abort;
   };
 
   const transmit = (call: KanavaCall) => {
@@ -102,7 +102,7 @@ export function calls(core: KanavaCore) {
 
   const trim = () => {
     for (const call of queue) {
-      if (isClosed(core)) call.done(gone(core, call.sent > 0));
+      if (isClosed(core)) call.done(lostError(core, call.sent > 0));
       else if (!core.ready && queue.size > (options.queue ?? 64)) {
         const error = fault('unavailable', 'too many calls wait for a connection', call.sent > 0);
         call.done(error);
@@ -137,7 +137,7 @@ export function calls(core: KanavaCore) {
     replies.clear();
     for (const reply of unanswered) reply();
     for (const call of waiting) {
-      if (call.session) call.done(lostError(core, false));
+      if (call.session) call.done(lostError(core));
       else queue.add(call);
     }
     trim();

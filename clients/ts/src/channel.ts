@@ -1,5 +1,4 @@
-import { connect, type KanavaConnection } from './connection.js';
-import type { KanavaOptions, KanavaSpec } from './options.js';
+import type { KanavaConnection } from './connection.js';
 import type { KanavaState } from './state.js';
 import type { KanavaError } from './error.js';
 import type { KanavaPosition } from './topic.js';
@@ -44,18 +43,6 @@ export interface KanavaChannel<Opened> {
   sendBinary(bytes: Uint8Array): void;
   /** Ends the connection for good; calls that wait fail with `unavailable`. */
   close(): void;
-}
-
-/** Connects, and gives the connection the face of its channel. */
-export function channel<Face>(
-  spec: KanavaSpec,
-  base: string | undefined,
-  opening: object,
-  options: KanavaOptions<Face>,
-  face: (c: KanavaConnection) => Face,
-): Face {
-  const { authenticate, ...rest } = options;
-  return face(connect(spec, base, opening, authenticate ? { ...rest, authenticate: (c) => authenticate(face(c)) } : rest));
 }
 
 const asItIs = (value: any) => value;

@@ -26,39 +26,40 @@ export interface KanavaConnection {
   readonly state: KanavaState;
 }
 
-/** A client of one channel: puts the parts together. */
-export function connect(spec: KanavaSpec, base: string | undefined, opening: any, options: KanavaOptions = {}): KanavaConnection {
+/** A client of one channel: puts the parts together, and gives them the face of the channel. */
+export function connect<Face = KanavaConnection>(
+  spec: KanavaSpec, base: string | undefined, opening: object, options: KanavaOptions<Face> = {}, face = (c: KanavaConnection) => c as Face,
+): Face {
   const url = address(spec, base, opening);
   const { listen, emit } = listeners();
-  const { later, cancel, cancelAll } = timers();
-
-  let resolveOpened: (value: any) => void, rejectOpened: (error: unknown) => void;
-  const opened = new Promise<any>((resolve, reject) => {
-    resolveOpened = resolve;
-    rejectOpened = reject;
-  });
-  opened.catch(() => {});
+  const { later, cancelAll } = timers();
 
   // The parts add what they do for each other.
   const core = {
-    options, emit, later, cancel,
+    options, listen, emit, later,
     drops: [cancelAll], state: { name: 'idle' }, notBefore: 0, run: 0, running: 0,
     send: (frame: object) => core.link!.send(JSON.stringify(frame)),
+    blame(error) {
+      core.reason = error;
+      if (error.retryAfter) core.notBefore = Date.now() + error.retryAfter;
+      emit(':error', error);
+    },
     kinds: {
       re(f) {
         if (f.re) return core.answer(f);
-        const error = (core.reason = told(f.err));
-        if (error.retryAfter) core.notBefore = Date.now() + error.retryAfter;
-        emit(':error', error);
+        core.blame(told(f.err));
       },
       push(f) {
         if (f.push) return emit('p:' + f.push, f.v);
-        resolveOpened(f.v);
+        core.opened(f.v);
         emit(':opened', f.v);
       },
       bin: (f) => emit(':binary', bytes(f.bin)),
     },
   } as Partial<KanavaCore> as KanavaCore;
+
+  const opened = new Promise<any>((opened, failed) => Object.assign(core, { opened, failed }));
+  opened.catch(() => {});
 
   const message = (data: string | ArrayBuffer) => {
     heart.alive();
@@ -80,11 +81,11 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
   const begin = calls(core);
   const handler = answers(core);
   const heart = heartbeat(core, topics(core));
-  const ready = signIn(core, () => Object.assign(Object.create(api), asking(core.run)));
+  const ready = signIn(core, () => face(Object.assign(Object.create(api), asking(core.run))));
   const close = reconnect(core, url, spec, message, () => {
     heart.begin();
     ready();
-  }, heart.ping, rejectOpened!);
+  }, heart.ping);
 
   // Calls of everybody, or those of authenticate on one connection.
   const asking = (session?: number): Pick<KanavaConnection, 'call' | 'stream'> => ({
@@ -98,9 +99,13 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
     handler,
     sendBinary(data) {
       if (!core.server) throw fault('unavailable', 'there is no connection');
-      const error = tooLarge(core, data);
+      const opened = new Promise<any>((opened, failed) => Object.assign(core, { opened, failed }));
+  opened.catch(() => {});
+
+  const message = core.link!.pack?.(data) ?? data;
+      const error = tooLarge(core, message);
       if (error) throw error;
-      core.link!.send(data);
+      core.link!.send(message);
     },
     close,
     opened,
@@ -108,5 +113,5 @@ export function connect(spec: KanavaSpec, base: string | undefined, opening: any
       return core.state;
     },
   };
-  return api;
+  return face(api);
 }

@@ -18,14 +18,18 @@ export interface KanavaCore {
   run: number; // its number
   link: KanavaLink | undefined;
   server: any; // what `open` says
-  away: { code: number; at: number; until: number } | undefined;
+  away: { code: number | undefined; at: number; until: number; why: string } | undefined;
   ready: boolean; // authenticated
   running: number; // calls without their last frame
+
+  listen(event: string, key: string | undefined, fn: (value: any, meta: any) => void): () => void;
+  /** How the promise of the first opening ends. */
+  opened(value: any): void;
+  failed(error: KanavaError): void;
 
   emit(event: string, value: any, meta?: any): void;
   /** Runs then after so many milliseconds, if the connection lasts; a name has one timer. */
   later(name: unknown, then: () => void, ms: number): void;
-  cancel(name: unknown): void;
   send(frame: object): void;
   /** Sends a frame that has an answer, which never comes if the connection is lost. */
   request(frame: object, answer: (frame: any) => void): void;
@@ -33,20 +37,21 @@ export interface KanavaCore {
   answer(frame: any): void;
   /** The connection is ready for calls. */
   flush(): void;
+  /** Tells of an error that belongs to no call. */
+  blame(error: KanavaError): void;
+  /** Ends the connection at a random time in this range of milliseconds, or when the last call has ended, and then begins the next. */
+  leaveIn(code: number | undefined, from: number, to: number, why?: string): void;
   /** Ends a connection that the server wants to end, if it is time and no call runs. */
   leave(): void;
   /** Ends the connection, and begins to wait for the next one, if there is to be one. */
-  lose(code: number, text: string, final?: boolean): void;
+  lose(code: number | undefined, text: string, final?: boolean): void;
 }
-
-/** The error of what cannot happen any more. */
-export const gone = ({ state, reason }: KanavaCore, unknownOutcome = false) =>
-  fault('unavailable', 'the connection is closed: ' + state.reason, unknownOutcome, reason);
 
 export const isClosed = (core: KanavaCore) => core.state.name === 'closed';
 
-export const lostError = (core: KanavaCore, unknownOutcome: boolean) =>
-  fault('unavailable', 'the connection was lost', unknownOutcome, core.reason);
+/** The error of what cannot happen any more, or not on this connection. */
+export const lostError = (core: KanavaCore, unknownOutcome = false) =>
+  fault('unavailable', 'the connection ' + (isClosed(core) ? 'is closed: ' + core.state.reason : 'was lost'), unknownOutcome, core.reason);
 
 export const tooLarge = ({ server }: KanavaCore, message: string | Uint8Array) =>
   message.length * 3 > server?.max && (typeof message === 'string' ? new TextEncoder().encode(message) : message).length > server.max &&

@@ -7,9 +7,8 @@ export function heartbeat(core: KanavaCore, at: (topic: string, position: any) =
 
   /** Something came. */
   const alive = () => {
-    const { server } = core;
     woken = false;
-    due = server?.ping ? Date.now() + server.ping + 10_000 : Infinity;
+    due = Date.now() + (core.server?.ping || Infinity) + 10_000;
   };
 
   // Timers that are late stood still: the machine slept, and what came meanwhile is read first.

@@ -9,9 +9,11 @@ export interface KanavaOptions<Chat = KanavaConnection> {
   timeout?: number | undefined;
   /** How many calls wait while there is no connection. Default 64. */
   queue?: number | undefined;
-  /** For platforms without one of their own, such as Node 20. */
+  /** The only transport to use. Default: a WebSocket, and server-sent events where something on the way lets no WebSocket through. */
+  transport?: 'websocket' | 'sse' | undefined;
+  /** For platforms without one of their own, such as Node 20: without it they use server-sent events. */
   WebSocket?: (new (url: string, protocols: string[], options?: any) => any) | undefined;
-  /** Request headers, for a WebSocket class that takes them (ws, React Native). */
+  /** Request headers: of server-sent events, and for a WebSocket class that takes them (ws, React Native). */
   headers?: Record<string, string> | undefined;
 }
 

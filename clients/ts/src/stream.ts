@@ -23,7 +23,7 @@ export function stream(
   return {
     async next() {
       while (!items.length && !end) await new Promise<void>((resolve) => waiters.push(resolve));
-      if (items.length) return { done: false, value: items.shift() };
+      if (items.length) return { value: items.shift() };
       const { error } = end!;
       end = {};
       if (error) throw error;

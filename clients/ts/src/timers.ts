@@ -4,15 +4,13 @@ export const after = (ms: number, then: () => void) => setTimeout(then, Math.min
 /** Timers by name. */
 export function timers() {
   const all = new Map<unknown, any>();
-  const cancel = (name: unknown) => clearTimeout(all.get(name));
   return {
-    cancel,
     later(name: unknown, then: () => void, ms: number) {
-      cancel(name);
+      clearTimeout(all.get(name));
       all.set(name, after(ms, then));
     },
     cancelAll() {
-      for (const name of all.keys()) cancel(name);
+      for (const timer of all.values()) clearTimeout(timer);
       all.clear();
     },
   };

@@ -8,9 +8,10 @@ export function topics(core: KanavaCore) {
   let recovers = 0;
 
   const deliver = (name: string, { data, b64 }: any) => {
-    if (data === undefined && b64 === undefined) return; // only a position
+    const value = b64 === undefined ? data : bytes(b64);
     const colon = (name + ':').indexOf(':');
-    core.emit('t:' + name.slice(0, colon), b64 === undefined ? data : bytes(b64), { topic: name, key: name.slice(colon + 1) });
+    // Without a value it is only a position.
+    if (value !== undefined) core.emit('t:' + name.slice(0, colon), value, { topic: name, key: name.slice(colon + 1) });
   };
 
   const topic = (name: string) => {
@@ -43,7 +44,7 @@ export function topics(core: KanavaCore) {
     on: (f: any) => topic(f.on).frame('on', f),
     at: (f: any) => at(f.at, f),
     unsub(f: any) {
-      core.cancel(all.get(f.unsub));
+      all.get(f.unsub)?.drop();
       all.delete(f.unsub);
     },
   });

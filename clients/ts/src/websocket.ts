@@ -1,6 +1,7 @@
+import type { KanavaCore } from './core.js';
 import type { KanavaLink, KanavaLinkEvents } from './link.js';
 
-export function webSocket(Socket: any, url: string, headers: object | undefined, hello: string, events: KanavaLinkEvents): KanavaLink {
+export function webSocket({ options: { headers } }: KanavaCore, url: string, hello: string, events: KanavaLinkEvents, Socket: any): KanavaLink {
   const socket = new Socket(url, ['kanava.v1'], headers && { headers });
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
@@ -11,6 +12,7 @@ export function webSocket(Socket: any, url: string, headers: object | undefined,
   socket.onclose = ({ code, reason }: any) => events.ended(code, reason);
   socket.onerror = () => {};
   return {
+    transport: 'websocket',
     send: (message) => socket.send(message),
     close(code) {
       socket.onopen = socket.onmessage = socket.onclose = null;

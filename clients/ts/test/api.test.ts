@@ -50,9 +50,14 @@ describe('address', () => {
       expect(() => connect({ path: '/' }, base, {}, {})).toThrow('the address of the server is http(s)://HOST, not ' + base);
     });
 
-  test('so is a platform without WebSocket, unless one is passed in', () => {
+  test('so is a platform without WebSocket, where nothing else will do, unless one is passed in', () => {
     vi.stubGlobal('WebSocket', undefined);
+    expect(() => connect({ path: '/' }, 'ws://a.test', {}, { transport: 'websocket' })).toThrow('pass one in the options');
+    connect({ path: '/' }, 'ws://a.test', {}, { transport: 'websocket', WebSocket: FakeSocket }).close();
+    connect({ path: '/' }, 'ws://a.test', {}, {}).close();
+    vi.stubGlobal('Response', class {}); // as in React Native: no streams
     expect(() => connect({ path: '/' }, 'ws://a.test', {}, {})).toThrow('pass one in the options');
+    expect(() => connect({ path: '/' }, 'ws://a.test', {}, { transport: 'sse' })).toThrow();
     connect({ path: '/' }, 'ws://a.test', {}, { WebSocket: FakeSocket }).close();
   });
 
@@ -461,7 +466,7 @@ test('an error from before is not the reason of an end', async () => {
 
 test('the server\'s contract is reported', async () => {
   await open({ contract: '2.ff' });
-  expect(h.chat.state).toEqual({ name: 'open', contract: '2.ff' });
+  expect(h.chat.state).toEqual({ name: 'open', transport: 'websocket', contract: '2.ff' });
 });
 
 test('garbage from a server harms nobody', async () => {

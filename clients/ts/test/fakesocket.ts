@@ -9,7 +9,7 @@ export class FakeSocket {
   binaryType = 'blob';
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string; wasClean: boolean }) => void) | null = null;
   onerror: (() => void) | null = null;
   /** What the client sent: parsed text frames, and bytes. */
   sent: any[] = [];
@@ -57,7 +57,7 @@ export class FakeSocket {
 
   end(code: number, reason = '') {
     FakeSocket.open.delete(this);
-    this.onclose?.({ code, reason });
+    this.onclose?.({ code, reason, wasClean: code !== 1006 });
   }
 
   static take(): FakeSocket {

@@ -3,6 +3,7 @@ import { vi } from 'vitest';
 import { connect, type KanavaConnection } from '../src/connection.js';
 import type { KanavaOptions } from '../src/options.js';
 import { Clock } from './clock.js';
+import { FakeHTTP } from './fakehttp.js';
 import { FakeSocket } from './fakesocket.js';
 
 export const greeting = { id: 'c1', max: 65536, calls: 32, ping: 25_000, keep: 0, keys: 0, has: [] };
@@ -11,12 +12,14 @@ export class Harness {
   clock = new Clock();
   chat!: KanavaConnection;
   socket!: FakeSocket;
+  stream!: FakeHTTP;
   window = new Listeners();
   document = Object.assign(new Listeners(), { hidden: false });
   navigator = { onLine: true };
 
   constructor() {
     FakeSocket.reset();
+    FakeHTTP.install();
     this.clock.install();
     vi.stubGlobal('addEventListener', this.window.addEventListener);
     vi.stubGlobal('removeEventListener', this.window.removeEventListener);
@@ -26,7 +29,7 @@ export class Harness {
   }
 
   async connect(options: KanavaOptions = {}) {
-    this.chat = connect({ path: '/c' }, 'ws://server.test', {}, options);
+    this.chat = connect({ path: '/c' }, 'ws://server.test', {}, { transport: 'websocket', ...options });
     await this.clock.pass(0);
     return this.chat;
   }
@@ -41,6 +44,16 @@ export class Harness {
     await this.clock.pass(0);
   }
 
+  /** The same by server-sent events. */
+  async greetStream(open: object = {}) {
+    this.stream = FakeHTTP.take();
+    this.stream.accept();
+    this.stream.sent.shift();
+    this.stream.frame({ open: { ...greeting, ...open } });
+    this.stream.frame({ push: '' });
+    await this.clock.pass(0);
+  }
+
   /** A connection ends, and the next one is there. */
   async reconnect(code = 1006) {
     this.socket.end(code);
@@ -50,7 +63,7 @@ export class Harness {
 
   /** What keeps a client alive after it should not. */
   get left() {
-    return { timers: this.clock.count, sockets: FakeSocket.open.size, listeners: this.window.count + this.document.count };
+    return { timers: this.clock.count, sockets: FakeSocket.open.size + FakeHTTP.open.size, listeners: this.window.count + this.document.count };
   }
 
   end() {
@@ -73,6 +86,6 @@ class Listeners {
   }
 
   fire(event: string) {
-    for (const [e, listener] of this.all) if (e === event) listener();
+    for (const [e, listener] of [...this.all]) if (e === event) listener();
   }
 }

@@ -8,7 +8,7 @@ import { filled } from '../src/wildcards.js';
 import { connect, type KanavaConnection } from '../src/connection.js';
 import { greeting } from './harness.js';
 
-let chat: KanavaConnection | undefined;
+let chat: KanavaConnection;
 let server: WebSocketServer | undefined;
 
 afterEach(() => {
@@ -45,7 +45,7 @@ test('the handshake, headers, calls, streams, bytes', async () => {
   const items = [];
   for await (const item of chat.stream('', 'count')) items.push(item);
   expect(items).toEqual([1, 2]);
-  const bytes = new Promise((resolve) => chat!.listen(':binary', undefined, resolve));
+  const bytes = new Promise((resolve) => chat.listen(':binary', undefined, resolve));
   chat.sendBinary(Uint8Array.of(0, 255));
   expect(await bytes).toEqual(Uint8Array.of(0, 255));
 });

@@ -4,6 +4,7 @@ import { connect, type KanavaConnection } from '../src/connection.js';
 import type { KanavaOptions } from '../src/options.js';
 import { KanavaError } from '../src/error.js';
 import type { Clock } from './clock.js';
+import { FakeHTTP } from './fakehttp.js';
 import { FakeSocket } from './fakesocket.js';
 
 type Step = Record<string, any>;
@@ -37,19 +38,21 @@ const plain = (value: unknown) => (value === undefined ? undefined : JSON.parse(
 
 export class Runner {
   private readonly clock: Clock;
-  private socket!: FakeSocket;
+  private socket!: FakeSocket | FakeHTTP;
+  private readonly links: typeof FakeSocket | typeof FakeHTTP;
   private readonly chat: KanavaConnection;
   private told: any[] = [];
   private asks: Ask[] = [];
   private readonly asked = new Map<string, Ask>();
   private readonly calls = new Map<string, Started>();
 
-  constructor(test: Case, clock: Clock) {
+  constructor(test: Case, clock: Clock, transport: 'websocket' | 'sse') {
     this.clock = clock;
+    this.links = transport === 'sse' ? FakeHTTP : FakeSocket;
     vi.spyOn(Math, 'random').mockReturnValue(test.random ?? 0);
     const { contract, ...options } = test.options ?? {};
     if (test.signIn) options.authenticate = (first) => first.call('', 'authenticate', { token: 't' });
-    this.chat = connect({ path: '/c', ...(contract && { contract }) }, 'http://server.test', {}, { WebSocket: FakeSocket, ...options });
+    this.chat = connect({ path: '/c', ...(contract && { contract }) }, 'http://server.test', {}, { WebSocket: FakeSocket, transport, ...options });
     const listen = (event: string, tell: (value: any, meta: any) => unknown) =>
       this.chat.listen(event, undefined, (value, meta) => this.told.push(plain(tell(value, meta))));
     listen(':opened', (v) => ({ opened: v ?? null }));
@@ -81,10 +84,10 @@ export class Runner {
     expect(this.socket?.sent ?? [], 'frames left over').toEqual([]);
     expect(this.told, 'told and not looked at').toEqual([]);
     expect(this.asks.map((ask) => ask.call), 'calls of the server left over').toEqual([]);
-    expect(FakeSocket.made.length, 'connections left over').toBe(0);
+    expect(this.links.made.length, 'connections left over').toBe(0);
     this.chat.close();
     await this.clock.pass(0);
-    expect(FakeSocket.open.size, 'open connections after close()').toBe(0);
+    expect(this.links.open.size, 'open connections after close()').toBe(0);
     expect(this.clock.count, 'timers after close()').toBe(0);
   }
 
@@ -105,7 +108,7 @@ export class Runner {
 
   private readonly actions: Record<string, (arg: any) => unknown> = {
     connects: () => {
-      this.socket = FakeSocket.take();
+      this.socket = this.links.take();
       expect(this.socket.protocols[0]).toBe('kanava.v1');
     },
     accept: () => this.socket.accept(),
@@ -132,7 +135,7 @@ export class Runner {
     expectBinary: (want) => expect(this.socket.sent.shift()).toEqual(hex(want)),
     expectNone: () => {
       expect(this.socket?.sent ?? []).toEqual([]);
-      expect(FakeSocket.made.length).toBe(0);
+      expect(this.links.made.length).toBe(0);
     },
     drop: (code) => this.socket.end(code),
     closed: () => expect(this.socket.closed).toBeDefined(),

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Clock } from './clock.js';
+import { FakeHTTP } from './fakehttp.js';
 import { FakeSocket } from './fakesocket.js';
 import { Runner, type Case } from './vector.js';
 
@@ -14,6 +15,7 @@ beforeEach(() => {
   clock = new Clock();
   clock.install();
   FakeSocket.reset();
+  FakeHTTP.install();
 });
 
 afterEach(() => {
@@ -29,13 +31,13 @@ test('every rule that a client can break has a case, and names are unique', () =
   }
 });
 
-for (const file of files) {
-  describe(file, () => {
+for (const transport of ['websocket', 'sse'] as const) for (const file of files) {
+  describe(`${file} over ${transport}`, () => {
     for (const one of load(file)) {
       test(one.name, async () => {
         const known = ['name', 'options', 'signIn', 'random', 'steps'];
         expect(Object.keys(one).filter((member) => !known.includes(member))).toEqual([]);
-        const runner = new Runner(one, clock);
+        const runner = new Runner(one, clock, transport);
         await clock.pass(0);
         for (const [i, step] of one.steps.entries()) {
           try {

@@ -52,7 +52,7 @@ class Person {
     page.on("console", (message) => {
       if (message.type() !== "error" && message.type() !== "warning") return;
       // The browser itself reports a server that is down or refuses, whatever the page does about it.
-      if (refusals && /^(WebSocket connection to .* failed|Failed to load resource: .* 40[03])/.test(message.text())) return;
+      if (refusals && /^(WebSocket connection to .* failed|Failed to load resource: (net::ERR_|.* 40[03]))/.test(message.text())) return;
       complaints.push(`console: ${message.text()}`);
     });
     t.after(async () => {
@@ -216,6 +216,36 @@ test("what was said while the network was cut arrives after it, once", async (t)
   await bob.sees("after the cut");
   for (const text of ["before the cut", ...said, "after the cut"]) assert.equal(await bob.count(text), 1, text);
   assert.deepEqual(await bob.counters(), { received: 5, lost: 0, doubled: 0 });
+});
+
+test("where no WebSocket comes through, all is as with one, and it is taken when it does", async (t) => {
+  const network = new Network(server.url);
+  network.passesWebSockets = false;
+  await network.open();
+  t.after(() => network.close());
+  const room = newRoom();
+  const alice = await Person.open(t, room);
+  await alice.signIn("alice");
+  const bob = await Person.open(t, room, { at: network.url, refusals: true });
+  await bob.signIn("bob");
+  await alice.said("to bob");
+  await bob.sees("to bob");
+  await bob.said("to alice");
+  await alice.sees("to alice", ".message:not(.own)");
+
+  network.passesWebSockets = true;
+  const look = bob.page.waitForEvent("websocket"); // closed again
+  await bob.page.evaluate(() => window.dispatchEvent(new Event("online")));
+  await look;
+  await bob.page.waitForEvent("websocket");
+  await bob.state("online");
+  await bob.said("by WebSocket");
+  await alice.sees("by WebSocket", ".message:not(.own)");
+  await alice.said("heard");
+  await bob.sees("heard");
+  for (const text of ["to bob", "heard"]) assert.equal(await bob.count(text), 1, text);
+  assert.deepEqual(await bob.counters(), { received: 2, lost: 0, doubled: 0 });
+  assert.deepEqual(await alice.counters(), { received: 2, lost: 0, doubled: 0 });
 });
 
 test("Shift and Enter start a new line", async (t) => {

@@ -94,6 +94,9 @@ export function launch() {
 export class Network {
   #sockets = new Set(); #server; #cut = false;
 
+  /** Whether it lets WebSockets through. */
+  passesWebSockets = true;
+
   constructor(target) {
     this.#server = createServer((near) => {
       if (this.#cut) return near.destroy();
@@ -102,8 +105,13 @@ export class Network {
         this.#sockets.add(from);
         from.on("error", () => {});
         from.on("close", () => { this.#sockets.delete(from); to.destroy(); });
-        from.pipe(to);
+        if (from === far) from.pipe(to);
       }
+      near.on("data", (data) => {
+        const refused = !this.passesWebSockets && /^upgrade: websocket/im.test(data.toString("latin1"));
+        if (refused) near.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        else far.write(data);
+      });
     });
   }
 

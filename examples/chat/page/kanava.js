@@ -8,7 +8,7 @@
  */
 export function connectChat(url, opening, options = {}) {
   const spec = { path: '/chat', query: ['room'], contract: '1.ad23a566' };
-  return channel(spec, url, opening, options, chatChannel);
+  return connect(spec, url, opening, options, chatChannel);
 }
 
 const chatChannel = (c) => ({
@@ -62,17 +62,15 @@ const told = (err) => new KanavaError(err.code, err.message, err);
 /** What was thrown by code of others. */
 const known = (error) => error instanceof KanavaError ? error : fault('unavailable', String(error?.message ?? error), false, error);
 
-/** The error of what cannot happen any more. */
-const gone = ({ state, reason }, unknownOutcome = false) => fault('unavailable', 'the connection is closed: ' + state.reason, unknownOutcome, reason);
 const isClosed = (core) => core.state.name === 'closed';
-const lostError = (core, unknownOutcome) => fault('unavailable', 'the connection was lost', unknownOutcome, core.reason);
+/** The error of what cannot happen any more, or not on this connection. */
+const lostError = (core, unknownOutcome = false) => fault('unavailable', 'the connection ' + (isClosed(core) ? 'is closed: ' + core.state.reason : 'was lost'), unknownOutcome, core.reason);
 const tooLarge = ({ server }, message) => message.length * 3 > server?.max && (typeof message === 'string' ? new TextEncoder().encode(message) : message).length > server.max &&
   fault('too_large', 'the message is larger than the server takes');
 
-const escaped = encodeURIComponent;
 /** The URL of a channel: its WebSocket's. */
 function address(spec, base, opening) {
-  const query = (spec.query ?? []).flatMap((name) => [opening[name] ?? []].flat().map((value) => escaped(name) + '=' + escaped(value)));
+  const query = (spec.query ?? []).flatMap((name) => [opening[name] ?? []].flat().map((value) => encodeURIComponent(name) + '=' + encodeURIComponent(value)));
   const root = base ?? String(globalThis.location?.origin);
   if (!/^(http|ws)s?:\/\/[^/?#]+[^?#]*$/i.test(root))
     throw new TypeError('the address of the server is http(s)://HOST, not ' + root);
@@ -89,16 +87,14 @@ const after = (ms, then) => setTimeout(then, Math.min(ms, 2 ** 31 - 1));
 /** Timers by name. */
 function timers() {
   const all = new Map();
-  const cancel = (name) => clearTimeout(all.get(name));
   return {
-    cancel,
     later(name, then, ms) {
-      cancel(name);
+      clearTimeout(all.get(name));
       all.set(name, after(ms, then));
     },
     cancelAll() {
-      for (const name of all.keys())
-        cancel(name);
+      for (const timer of all.values())
+        clearTimeout(timer);
       all.clear();
     },
   };
@@ -106,22 +102,18 @@ function timers() {
 
 /** Whom a client tells what: "t:room" are events of a topic, "p:notice" are pushes, ":state" is what it says of itself. */
 function listeners() {
-  const all = new Map();
+  const all = new Set();
   return {
     listen(event, key, fn) {
-      const entry = { key, fn };
-      if (!all.has(event))
-        all.set(event, new Set());
-      all.get(event).add(entry);
-      return () => void all.get(event).delete(entry);
+      const entry = { event, key, fn };
+      all.add(entry);
+      return () => void all.delete(entry);
     },
-    emit(event, value, meta) {
-      const set = all.get(event);
-      for (const entry of [...(set ?? [])]) {
-        const { key, fn } = entry;
-        if (set.has(entry) && (key === undefined || key === meta.key)) {
+    emit(event, value, meta = {}) {
+      for (const entry of [...all]) {
+        if (entry.event === event && all.has(entry) && (entry.key ?? meta.key) === meta.key) {
           try {
-            fn(value, meta);
+            entry.fn(value, meta);
           }
           catch (error) {
             queueMicrotask(() => {
@@ -302,10 +294,11 @@ function topics(core) {
   const all = new Map();
   let recovers = 0;
   const deliver = (name, { data, b64 }) => {
-    if (data === undefined && b64 === undefined)
-      return; // only a position
+    const value = b64 === undefined ? data : bytes(b64);
     const colon = (name + ':').indexOf(':');
-    core.emit('t:' + name.slice(0, colon), b64 === undefined ? data : bytes(b64), { topic: name, key: name.slice(colon + 1) });
+    // Without a value it is only a position.
+    if (value !== undefined)
+      core.emit('t:' + name.slice(0, colon), value, { topic: name, key: name.slice(colon + 1) });
   };
   const topic = (name) => {
     let t = all.get(name);
@@ -338,7 +331,7 @@ function topics(core) {
     on: (f) => topic(f.on).frame('on', f),
     at: (f) => at(f.at, f),
     unsub(f) {
-      core.cancel(all.get(f.unsub));
+      all.get(f.unsub)?.drop();
       all.delete(f.unsub);
     },
   });
@@ -385,11 +378,11 @@ function calls(core) {
         core.send({ cancel: call.id });
       call.done(fault(code, message, call.sent > 0, cause));
     };
-    const abort = () => giveUp('canceled', 'the call was given up', signal.reason);
+    const abort = () => giveUp('canceled', 'the call was given up', signal?.reason);
     if (signal?.aborted)
       abort();
     else if (session && session !== core.run)
-      call.done(fault('unavailable', 'there is no connection'));
+      call.done(lostError(core));
     // The server would take such a message for a broken frame, and close.
     else if (/(^|[^\\])(\\\\)*\\ud[89a-f]/.test(call.text))
       call.done(fault('invalid_argument', 'half of a surrogate pair'));
@@ -401,7 +394,7 @@ function calls(core) {
       core.flush();
       trim();
     }
-    return () => giveUp('canceled', 'the loop was left');
+    return abort;
   };
   const transmit = (call) => {
     const id = ids + 1;
@@ -442,7 +435,7 @@ function calls(core) {
   const trim = () => {
     for (const call of queue) {
       if (isClosed(core))
-        call.done(gone(core, call.sent > 0));
+        call.done(lostError(core, call.sent > 0));
       else if (!core.ready && queue.size > (options.queue ?? 64)) {
         const error = fault('unavailable', 'too many calls wait for a connection', call.sent > 0);
         call.done(error);
@@ -479,7 +472,7 @@ function calls(core) {
       reply();
     for (const call of waiting) {
       if (call.session)
-        call.done(lostError(core, false));
+        call.done(lostError(core));
       else
         queue.add(call);
     }
@@ -512,7 +505,7 @@ function stream(begin) {
       while (!items.length && !end)
         await new Promise((resolve) => waiters.push(resolve));
       if (items.length)
-        return { done: false, value: items.shift() };
+        return { value: items.shift() };
       const { error } = end;
       end = {};
       if (error)
@@ -539,13 +532,13 @@ function answers(core) {
   core.kinds['call'] = async (f) => {
     const abort = new AbortController();
     const reply = (answer) => {
-      const text = JSON.stringify({ re: f.id, ...answer });
-      const error = tooLarge(core, text);
+      const frame = { re: f.id, ...answer };
+      const error = tooLarge(core, JSON.stringify(frame));
       clearTimeout(timer);
       if (open.get(f.id) !== stop)
         return;
       open.delete(f.id);
-      core.link.send(error ? JSON.stringify({ re: f.id, err: error.wire() }) : text);
+      core.send(error ? { re: f.id, err: error.wire() } : frame);
     };
     const stop = (error) => {
       reply({ err: error.wire() });
@@ -579,7 +572,7 @@ function answers(core) {
     const stops = [...open.values()];
     open.clear();
     for (const stop of stops)
-      stop(lostError(core, false));
+      stop(lostError(core));
   });
   return (name, fn) => {
     handlers.set(name, fn);
@@ -588,7 +581,7 @@ function answers(core) {
 }
 
 /** Signs in on each connection, and again before the session ends. Returns what makes a new connection ready. */
-function signIn(core, connection) {
+function signIn(core, channel) {
   const { authenticate } = core.options;
   let denied = 0; // unauthenticated in a row
   const ready = () => {
@@ -598,22 +591,21 @@ function signIn(core, connection) {
   const sign = async () => {
     const mine = core.run;
     try {
-      await authenticate(connection());
+      await authenticate(channel());
       if (mine !== core.run)
         return;
       denied = 0;
       ready();
     }
-    catch (error) {
+    catch (thrown) {
       if (mine !== core.run)
         return;
-      core.emit(':error', known(error));
+      const error = known(thrown);
+      core.blame(error);
       if (core.ready)
         return; // the session lasts a while yet
-      if (error?.retryAfter)
-        core.notBefore = Date.now() + error.retryAfter;
-      const wrong = error?.code === 'unauthenticated';
-      core.lose(wrong ? 4401 : 1006, 'authentication failed: ' + known(error).message, wrong && ++denied > 1);
+      const wrong = thrown?.code === 'unauthenticated';
+      core.lose(wrong ? 4401 : 1006, 'authentication failed: ' + error.message, wrong && ++denied > 1);
     }
   };
   core.kinds['session'] = ({ session: { expiresIn } }) => {
@@ -630,9 +622,8 @@ function heartbeat(core, at) {
   let woken = false;
   /** Something came. */
   const alive = () => {
-    const { server } = core;
     woken = false;
-    due = server?.ping ? Date.now() + server.ping + 10_000 : Infinity;
+    due = Date.now() + (core.server?.ping || Infinity) + 10_000;
   };
   // Timers that are late stood still: the machine slept, and what came meanwhile is read first.
   const check = () => {
@@ -677,7 +668,7 @@ function heartbeat(core, at) {
   };
 }
 
-function webSocket(Socket, url, headers, hello, events) {
+function webSocket({ options: { headers } }, url, hello, events, Socket) {
   const socket = new Socket(url, ['kanava.v1'], headers && { headers });
   socket.binaryType = 'arraybuffer';
   socket.onopen = () => {
@@ -688,6 +679,7 @@ function webSocket(Socket, url, headers, hello, events) {
   socket.onclose = ({ code, reason }) => events.ended(code, reason);
   socket.onerror = () => { };
   return {
+    transport: 'websocket',
     send: (message) => socket.send(message),
     close(code) {
       socket.onopen = socket.onmessage = socket.onclose = null;
@@ -696,24 +688,261 @@ function webSocket(Socket, url, headers, hello, events) {
   };
 }
 
-/** The codes after which a client stays away. */
-function stops(code) {
-  return code >= 4400 && code < 4500 ? ![4401, 4408, 4409, 4429].includes(code)
-    : [1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(code) || (code >= 4000 && code < 4200);
+/** More characters than this are no line, and no event, of a server that means well. */
+const longestEvent = 2 ** 24;
+/**
+ * Reads server-sent events (section 9.2 of the HTML standard) from pieces that are cut anywhere.
+ * Tells the data of each event without a name.
+ */
+function eventStream(told) {
+  let rest = ''; // of a line that has not ended
+  let cut = false; // the last piece ended in CR, whose LF may come
+  let data;
+  let name = '';
+  return (piece) => {
+    if (!piece)
+      return;
+    const lines = piece.slice(+(cut && piece[0] === '\n')).split(/\r\n|\r|\n/);
+    cut = piece.endsWith('\r');
+    lines[0] = rest + lines[0];
+    rest = lines.pop();
+    for (const line of lines) {
+      const [, field, value] = /^([^:]*):? ?(.*)/s.exec(line);
+      if (field === 'data')
+        data = data === undefined ? value : data + '\n' + value;
+      if (field === 'event')
+        name = value;
+      if (line)
+        continue;
+      if (data && !name)
+        told(data);
+      data = undefined;
+      name = '';
+    }
+    if (rest.length + (data?.length ?? 0) > longestEvent)
+      throw new Error('the server sent an event that is too long');
+  };
 }
-function spread(from, to) {
-  return from + Math.random() * (to - from);
+
+const most = 2 ** 22; // characters that wait, of a program that sends bytes without a pause; twice of it in all
+/** What a client says by HTTP: one POST at a time, the same again until the server has taken it (rule P21). */
+function upstream(core, post, lost) {
+  const lines = [];
+  let waiting = 0; // characters in lines
+  let busy = false;
+  let seq = 0;
+  let abort = new AbortController(); // of the POST in flight
+  let over = false;
+  /** The next lines that go together: their sizes in UTF-8 are at most three times their lengths. */
+  const batch = () => {
+    const limit = Math.max(2 ** 16, core.server.max);
+    let size = lines[0].length * 3;
+    let n = 1;
+    while (n < Math.min(lines.length, 128) && (size += lines[n].length * 3 + 1) <= limit)
+      n++;
+    const body = lines.splice(0, n).join('\n');
+    waiting -= body.length + 1;
+    return body;
+  };
+  /** Sends the same until it is taken. */
+  const deliver = async (body, n) => {
+    for (let pause = 1000; !over; pause = Math.min(pause * 1.5, 5000)) {
+      abort = new AbortController();
+      core.later('post', () => abort.abort(), 20_000);
+      const response = await post(body, { 'Kanava-Up': core.server.up, 'Kanava-Seq': n }, abort.signal).catch(() => { });
+      abort.abort(); // of what it said, nobody reads more
+      if (over || response?.status === 204)
+        return;
+      if (response && ![429, 502, 503, 504].includes(response.status))
+        return lost('the server answered what it was told with ' + response.status);
+      const seconds = Number(response?.headers.get('Retry-After'));
+      await new Promise((go) => core.later('post', go, seconds >= 1 ? seconds * 1000 : pause));
+    }
+  };
+  return {
+    async send(line) {
+      waiting += line.length + 1;
+      if (waiting > 2 * most)
+        return lost('too much waits to be sent');
+      lines.push(line);
+      if (busy)
+        return;
+      busy = true;
+      await undefined; // what is said at the same time goes together
+      while (!over && lines[0])
+        await deliver(batch(), String(++seq));
+      busy = false;
+    },
+    /** Bytes as the text by which they travel. */
+    pack(bytes) {
+      if (waiting > most)
+        throw fault('resource_exhausted', 'too much waits to be sent');
+      let text = '';
+      for (const byte of bytes)
+        text += String.fromCharCode(byte);
+      return JSON.stringify({ bin: btoa(text) });
+    },
+    close() {
+      over = true;
+      abort.abort();
+    },
+  };
 }
+
+/** A connection by HTTP alone: frames come as server-sent events (rule P20), and go by POST. */
+function serverSentEvents(core, url, hello, events) {
+  const life = new AbortController(); // of the response
+  const { signal } = life;
+  const post = (body, fields, signal) => fetch(url.replace('ws', 'http'), {
+    method: 'POST', body, signal, redirect: 'error',
+    headers: { ...core.options.headers, 'Content-Type': 'application/json', ...fields },
+  });
+  const ended = (reason, error) => signal.aborted || events.ended(1006, reason, error);
+  const { send, pack, close } = upstream(core, post, ended);
+  const read = eventStream((data) => signal.aborted || events.message(data));
+  const run = async () => {
+    const response = await post(hello, { Accept: 'text/event-stream', 'Kanava-Protocol': 'kanava.v1' }, signal);
+    if (response.status !== 200 || !/^text\/event-stream/.test(response.headers.get('Content-Type'))) {
+      return ended('the server answered with ' + response.status, await refusal(response));
+    }
+    events.opened();
+    for await (const text of texts(response)) {
+      if (signal.aborted)
+        return;
+      events.message(''); // a sign of life
+      read(text);
+    }
+    ended('the connection was lost');
+  };
+  run().catch((error) => ended(String(error.message)));
+  return {
+    transport: 'sse', send, pack,
+    close() {
+      life.abort();
+      close();
+    },
+  };
+}
+/** The server's own error, if that is what it answered. */
+async function refusal(response) {
+  let text = '';
+  try {
+    if ([403, 404, 429, 503].includes(response.status)) {
+      for await (const piece of texts(response))
+        if ((text += piece).length > 9999)
+          break;
+    }
+    const { error } = JSON.parse(text);
+    return error.message && told(error);
+  }
+  catch {
+    return undefined; // of something on the way
+  }
+}
+async function* texts({ body }) {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  for (let next; !(next = await reader.read()).done;)
+    yield decoder.decode(next.value, { stream: true });
+}
+
+/**
+ * Chooses what a connection travels by: a WebSocket, or server-sent events where no WebSocket comes through
+ * (section 5 of the protocol).
+ */
+function transports(core, url) {
+  const { later, options: { transport, headers, WebSocket } } = core;
+  const scope = globalThis;
+  const Socket = transport !== 'sse' && (WebSocket ?? scope.WebSocket);
+  // The fetch of React Native brings no streams.
+  const streams = transport !== 'websocket' && scope.Response && 'body' in scope.Response.prototype;
+  if (!Socket && !streams)
+    throw new TypeError('this platform has no WebSocket: pass one in the options');
+  let by;
+  let second = false; // this try has begun with the other transport
+  let stood = ''; // how far it has come
+  let proven = false; // a WebSocket has opened once
+  let failed = 0; // tries in a row in which nothing has opened
+  let until = 0; // tries begin with server-sent events
+  let probing; // a WebSocket that is to show whether there can be one
+  // Who has had a WebSocket thinks first that the server is away.
+  const mayGoOn = () => Socket && streams && !second && (by === 'sse' || !proven || failed > 0);
+  const endProbe = () => {
+    scope.removeEventListener?.('online', probe);
+    if (probing)
+      probing.onclose = null;
+    probing?.close();
+    probing = undefined;
+  };
+  const probeLater = () => {
+    endProbe();
+    scope.addEventListener?.('online', probe);
+    later('probe', probe, 300_000 * (1 + Math.random()));
+  };
+  /** Looks whether a WebSocket opens and carries something both ways; the server runs nothing for it. If so, the next connection is one. */
+  const probe = () => {
+    endProbe();
+    later('probe', probeLater, 5000);
+    const socket = (probing = new Socket(url, ['kanava.v1'], headers && { headers }));
+    socket.onopen = () => socket.close(1000);
+    socket.onerror = () => { };
+    socket.onclose = ({ wasClean }) => {
+      if (!wasClean || core.away)
+        return probeLater();
+      by = 'websocket';
+      core.leaveIn(undefined, 0, 5000, 'a WebSocket opens again');
+    };
+  };
+  core.drops.push(endProbe);
+  core.listen(':state', undefined, ({ name, reason }) => {
+    if (name === 'waiting') {
+      // A WebSocket that stood, and brought nothing, is as one that did not stand.
+      if (stood === 'open' ? by === 'sse' : by === 'websocket' && stood && reason === 'no answer')
+        until = Date.now() + 600_000;
+      if (stood !== 'open')
+        failed++;
+      second = false;
+      stood = '';
+    }
+    if (name === 'open') {
+      failed = until = 0;
+      if (by === 'websocket')
+        proven = true;
+      else if (Socket)
+        probeLater();
+    }
+    if (name === 'greeting' || name === 'open')
+      stood = name;
+  });
+  return {
+    open(hello, events) {
+      if (!second)
+        by = !Socket || (streams && Date.now() < until) ? 'sse' : 'websocket';
+      if (mayGoOn())
+        later('turn', () => stood || events.ended(1006, 'no answer'), 5000);
+      return by === 'sse' ? serverSentEvents(core, url, hello, events) : webSocket(core, url, hello, events, Socket);
+    },
+    /** Reports whether the try goes on with the other transport, where this one has not opened. */
+    goesOn() {
+      if (core.server || core.away || core.reason || !mayGoOn())
+        return false;
+      second = true;
+      by = by === 'sse' ? 'websocket' : 'sse';
+      return true;
+    },
+  };
+}
+
+/** The codes after which a client stays away: section 6 of the protocol. */
+const stops = (code) => /^(100[023789]|1010|4[01]..|44(?!01|08|09|29)..)$/.test('' + code);
 /**
  * Connects to url, and connects again whenever the connection is lost, until close() or a code that says to stop.
  * message takes what comes, and opened what the server says first of itself.
  */
-function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
+function reconnect(core, url, spec, message, opened, ping) {
   const { later, options } = core;
   const scope = globalThis;
-  const Socket = options.WebSocket ?? scope.WebSocket;
-  if (!Socket)
-    throw new TypeError('this platform has no WebSocket: pass one in the options');
+  const { open, goesOn } = transports(core, url);
   let was = []; // ids of former connections, newest first
   let failures = 0; // tries in a row, for the back-off
   let refused = 0; // 4401 in a row without an `open` between
@@ -723,11 +952,10 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
     core.state = next;
     core.emit(':state', next);
   };
-  const attempt = async () => {
-    if (isClosed(core))
-      return;
+  const attempt = () => void (isClosed(core) || dial(Date.now() + 15_000));
+  const dial = async (deadline) => {
     const mine = ++core.run;
-    later('try', () => lose(1006, 'no answer'), 15_000);
+    later('try', () => core.server || lose(1006, 'no answer'), deadline - Date.now());
     become({ name: 'connecting' });
     try {
       let { token } = options;
@@ -736,16 +964,23 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
       if (mine !== core.run)
         return;
       const hello = JSON.stringify({ hello: { contract: spec.contract, token, was: was[0] && was } });
-      core.link = webSocket(Socket, url, options.headers, hello, {
+      core.link = open(hello, {
         opened: () => become({ name: 'greeting' }),
         message,
-        ended: (code, reason) => lose(core.away?.code ?? code, core.reason?.message ?? reason),
+        ended(code, text, error) {
+          if (error)
+            core.blame(error);
+          if (stops(code) || !goesOn())
+            return lose(core.away ? core.away.code : code, core.reason?.message ?? text);
+          drop();
+          dial(deadline);
+        },
       });
     }
     catch (error) {
       if (mine !== core.run)
         return;
-      core.emit(':error', known(error));
+      core.blame(known(error));
       lose(1006, 'no connection');
     }
   };
@@ -756,17 +991,19 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
     was = [open.id, ...was].slice(0, 8);
     openedAt = Date.now();
     refused = 0;
-    core.cancel('try');
-    become({ name: 'open', contract: open.contract });
+    become({ name: 'open', transport: core.link.transport, contract: open.contract });
     if (core.server)
       opened(); // else a listener closed
   };
   core.kinds['away'] = ({ away: { code, in: range } }) => {
     if (!range || stops(code))
       return lose(code, core.reason?.message ?? (code === 4426 ? 'the server no longer takes clients as old as this one' : 'closed by the server'));
+    core.leaveIn(code, range[0], range[1]);
+  };
+  core.leaveIn = (code, from, to, why = 'the server asked to come back') => {
     const now = Date.now();
-    const at = now + spread(range[0], range[1]);
-    core.away = { code, at, until: now + range[1] };
+    const at = now + from + Math.random() * (to - from);
+    core.away = { code, at, until: now + to, why };
     become({ name: 'leaving', code, next: at });
     core.leave();
   };
@@ -778,7 +1015,7 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
     if (wait > 0)
       later('leave', core.leave, wait);
     else
-      lose(away.code, 'the server asked to come back');
+      lose(away.code, away.why);
   };
   const drop = (code) => {
     const { link } = core;
@@ -801,7 +1038,7 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
     if (final || stops(code) || (code === 4401 && ++refused > 1))
       return end(code, text);
     patient = !!advice || core.notBefore > now;
-    const next = advice ?? Math.max(now, core.notBefore) + spread(0, calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
+    const next = advice ?? Math.max(now, core.notBefore) + Math.random() * (calm() ? 20_000 : Math.min(20_000, 500 * 2 ** failures++));
     core.reason = undefined;
     later('try', attempt, next - now);
     become({ name: 'waiting', code, reason: text, next });
@@ -811,7 +1048,7 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
     drop(1000);
     watch('removeEventListener');
     become(core.state);
-    rejectOpened(gone(core));
+    core.failed(lostError(core));
   };
   // Whoever cannot be seen, or has no network, does not hurry.
   const calm = () => scope.document?.hidden || scope.navigator?.onLine === false;
@@ -833,40 +1070,39 @@ function reconnect(core, url, spec, message, opened, ping, rejectOpened) {
   return () => void (isClosed(core) || end(1000, 'closed'));
 }
 
-/** A client of one channel: puts the parts together. */
-function connect(spec, base, opening, options = {}) {
+/** A client of one channel: puts the parts together, and gives them the face of the channel. */
+function connect(spec, base, opening, options = {}, face = (c) => c) {
   const url = address(spec, base, opening);
   const { listen, emit } = listeners();
-  const { later, cancel, cancelAll } = timers();
-  let resolveOpened, rejectOpened;
-  const opened = new Promise((resolve, reject) => {
-    resolveOpened = resolve;
-    rejectOpened = reject;
-  });
-  opened.catch(() => { });
+  const { later, cancelAll } = timers();
   // The parts add what they do for each other.
   const core = {
-    options, emit, later, cancel,
+    options, listen, emit, later,
     drops: [cancelAll], state: { name: 'idle' }, notBefore: 0, run: 0, running: 0,
     send: (frame) => core.link.send(JSON.stringify(frame)),
+    blame(error) {
+      core.reason = error;
+      if (error.retryAfter)
+        core.notBefore = Date.now() + error.retryAfter;
+      emit(':error', error);
+    },
     kinds: {
       re(f) {
         if (f.re)
           return core.answer(f);
-        const error = (core.reason = told(f.err));
-        if (error.retryAfter)
-          core.notBefore = Date.now() + error.retryAfter;
-        emit(':error', error);
+        core.blame(told(f.err));
       },
       push(f) {
         if (f.push)
           return emit('p:' + f.push, f.v);
-        resolveOpened(f.v);
+        core.opened(f.v);
         emit(':opened', f.v);
       },
       bin: (f) => emit(':binary', bytes(f.bin)),
     },
   };
+  const opened = new Promise((opened, failed) => Object.assign(core, { opened, failed }));
+  opened.catch(() => { });
   const message = (data) => {
     heart.alive();
     if (typeof data !== 'string')
@@ -893,11 +1129,11 @@ function connect(spec, base, opening, options = {}) {
   const begin = calls(core);
   const handler = answers(core);
   const heart = heartbeat(core, topics(core));
-  const ready = signIn(core, () => Object.assign(Object.create(api), asking(core.run)));
+  const ready = signIn(core, () => face(Object.assign(Object.create(api), asking(core.run))));
   const close = reconnect(core, url, spec, message, () => {
     heart.begin();
     ready();
-  }, heart.ping, rejectOpened);
+  }, heart.ping);
   // Calls of everybody, or those of authenticate on one connection.
   const asking = (session) => ({
     call: (...what) => new Promise((resolve, reject) => void begin(session, resolve, reject, undefined, ...what)),
@@ -910,10 +1146,13 @@ function connect(spec, base, opening, options = {}) {
     sendBinary(data) {
       if (!core.server)
         throw fault('unavailable', 'there is no connection');
-      const error = tooLarge(core, data);
+      const opened = new Promise((opened, failed) => Object.assign(core, { opened, failed }));
+      opened.catch(() => { });
+      const message = core.link.pack?.(data) ?? data;
+      const error = tooLarge(core, message);
       if (error)
         throw error;
-      core.link.send(data);
+      core.link.send(message);
     },
     close,
     opened,
@@ -921,14 +1160,9 @@ function connect(spec, base, opening, options = {}) {
       return core.state;
     },
   };
-  return api;
+  return face(api);
 }
 
-/** Connects, and gives the connection the face of its channel. */
-function channel(spec, base, opening, options, face) {
-  const { authenticate, ...rest } = options;
-  return face(connect(spec, base, opening, authenticate ? { ...rest, authenticate: (c) => authenticate(face(c)) } : rest));
-}
 const asItIs = (value) => value;
 function onTopic(c, name, turn = asItIs) {
   return (key, listener) => {

@@ -10,7 +10,7 @@
 export function connectGallery(url, opening, options = {}) {
   const given = { room: opening.room, q: opening.q, tag: opening.tag, since: opening.since?.toISOString(), limit: opening.limit };
   const spec = { path: filled('/gallery/{room}/', given), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
-  return channel(spec, url, given, options, galleryChannel);
+  return connect(spec, url, given, options, galleryChannel);
 }
 
 const galleryChannel = (c) => ({
@@ -63,7 +63,7 @@ const galleryChannel = (c) => ({
  */
 export function connectHall2(url, options = {}) {
   const spec = { path: '/hall', contract: '3.53d91edf' };
-  return channel(spec, url, {}, options, hall2Channel);
+  return connect(spec, url, {}, options, hall2Channel);
 }
 
 const hall2Channel = (c) => ({

@@ -173,7 +173,7 @@ export function connectGallery(
 ): GalleryChannel {
   const given = { room: opening.room, q: opening.q, tag: opening.tag, since: opening.since?.toISOString(), limit: opening.limit };
   const spec = { path: filled('/gallery/{room}/', given), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
-  return channel(spec, url, given, options, galleryChannel);
+  return connect(spec, url, given, options, galleryChannel);
 }
 
 const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
@@ -228,7 +228,7 @@ export interface Hall2Channel extends KanavaChannel<void> {
  */
 export function connectHall2(url?: string, options: KanavaOptions<Hall2Channel> = {}): Hall2Channel {
   const spec = { path: '/hall', contract: '3.53d91edf' };
-  return channel(spec, url, {}, options, hall2Channel);
+  return connect(spec, url, {}, options, hall2Channel);
 }
 
 const hall2Channel = (c: KanavaConnection): Hall2Channel => ({

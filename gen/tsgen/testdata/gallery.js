@@ -9,7 +9,7 @@
  */
 export function connectGallery(url, opening, options = {}) {
   const spec = { path: filled('/gallery/{room}/', opening), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
-  return channel(spec, url, opening, options, galleryChannel);
+  return connect(spec, url, opening, options, galleryChannel);
 }
 
 const galleryChannel = (c) => ({
@@ -61,7 +61,7 @@ const galleryChannel = (c) => ({
  */
 export function connectHall2(url, options = {}) {
   const spec = { path: '/hall', contract: '3.53d91edf' };
-  return channel(spec, url, {}, options, hall2Channel);
+  return connect(spec, url, {}, options, hall2Channel);
 }
 
 const hall2Channel = (c) => ({

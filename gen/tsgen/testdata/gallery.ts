@@ -172,7 +172,7 @@ export function connectGallery(
   options: KanavaOptions<GalleryChannel> = {},
 ): GalleryChannel {
   const spec = { path: filled('/gallery/{room}/', opening), query: ['q', 'tag', 'since', 'limit'], contract: '3.53d91edf' };
-  return channel(spec, url, opening, options, galleryChannel);
+  return connect(spec, url, opening, options, galleryChannel);
 }
 
 const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
@@ -226,7 +226,7 @@ export interface Hall2Channel extends KanavaChannel<void> {
  */
 export function connectHall2(url?: string, options: KanavaOptions<Hall2Channel> = {}): Hall2Channel {
   const spec = { path: '/hall', contract: '3.53d91edf' };
-  return channel(spec, url, {}, options, hall2Channel);
+  return connect(spec, url, {}, options, hall2Channel);
 }
 
 const hall2Channel = (c: KanavaConnection): Hall2Channel => ({
