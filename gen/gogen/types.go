@@ -129,6 +129,9 @@ func (w *writer) present(s *manifest.Schema) (typ string, quoted bool) {
 	case "boolean":
 		return "bool", false
 	case "integer", "number":
+		if s.Type[0] == "number" && s.Format == "" { // a json.Number, whose digits a float64 would lose
+			return anyJSON, false
+		}
 		return number(s), false
 	case "string":
 		switch {

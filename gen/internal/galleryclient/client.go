@@ -230,7 +230,7 @@ type Everything struct {
 	Key      []byte                        `json:"key"`
 	Time     time.Time                     `json:"time"`
 	Addr     string                        `json:"addr"`
-	Number   float64                       `json:"number"`
+	Number   jsontext.Value                `json:"number"`
 	Any      jsontext.Value                `json:"any"`
 	Maybe    *string                       `json:"maybe"`
 	Optional string                        `json:"optional,omitzero"`
