@@ -19,7 +19,7 @@ E2E     = $(CURDIR)/e2e
 MODULES = $$($(GO) list -m -f '{{.Dir}}') $(PEERS) $(E2E)
 
 # The clients that have to survive the scenario of faults.
-SURVIVORS ?= go,node,node20,bun,deno,chromium
+SURVIVORS ?= go,gosse,node,nodesse,node20,bun,deno,chromium
 LINTER  = $(CURDIR)/bin/golangci-lint
 
 .DEFAULT_GOAL := help

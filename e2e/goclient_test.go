@@ -15,6 +15,7 @@ import (
 // goClient is the generated Go client, in this process.
 type goClient struct {
 	t    *testing.T
+	what string
 	chat *chatclient.Chat
 	stop context.CancelFunc
 	done chan struct{} // closed when no more calls are made
@@ -25,12 +26,17 @@ type goClient struct {
 	met              bool     // guarded by mu: it has seen itself among those who are there
 }
 
-func startGo(t *testing.T, net *network) surviving {
+func startGo(what string, transport client.Transport) func(*testing.T, *network) surviving {
+	return func(t *testing.T, net *network) surviving { return newGoClient(t, net, what, transport) }
+}
+
+func newGoClient(t *testing.T, net *network, what string, transport client.Transport) *goClient {
 	t.Helper()
-	g := &goClient{t: t, done: make(chan struct{})}
+	g := &goClient{t: t, what: what, done: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	chat, err := chatclient.ConnectChat(net.url(""), chatclient.RoomParams{Room: "general"}, chatclient.ChatOptions{
+		Transport: transport,
 		Authenticate: func(ctx context.Context, chat *chatclient.Chat) error {
 			token, err := tokenFrom(ctx, net.url("/token"), "gopher", "member")
 			if err != nil {
@@ -43,7 +49,7 @@ func startGo(t *testing.T, net *network) surviving {
 			chat.OnRoom("general", func(e chatclient.RoomEvent) {
 				n, err := strconv.Atoi(e.Message)
 				if err != nil {
-					t.Errorf("go: %v", err)
+					t.Errorf("%s: %v", what, err)
 				}
 				g.see(record{N: n})
 			})
@@ -91,7 +97,7 @@ func (g *goClient) callOn(ctx context.Context) {
 		case errors.As(err, &e):
 			g.failed++
 		default:
-			g.t.Errorf("go: whoami: %+v, %v", m, err)
+			g.t.Errorf("%s: whoami: %+v, %v", g.what, m, err)
 		}
 		g.mu.Unlock()
 		select {
@@ -101,7 +107,7 @@ func (g *goClient) callOn(ctx context.Context) {
 	}
 }
 
-func (g *goClient) name() string { return "go" }
+func (g *goClient) name() string { return g.what }
 
 func (g *goClient) seen() []record {
 	g.mu.Lock()
@@ -120,10 +126,10 @@ func (g *goClient) end() {
 	<-g.done
 	g.mu.Lock()
 	if !g.met {
-		g.t.Error("go: it was never told that it is there")
+		g.t.Errorf("%s: it was never told that it is there", g.what)
 	}
 	g.mu.Unlock()
 	if err := g.chat.Close(); err != nil {
-		g.t.Errorf("go: close: %v", err)
+		g.t.Errorf("%s: close: %v", g.what, err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/kanava-go/kanava/client"
 )
 
 // TestMain demands that no goroutine of a client, or of anything else, is left.
@@ -16,12 +18,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // again during the scenario.
 const session = 20 * time.Second
 
-// TestScenario runs the clients that KANAVA_E2E names, separated by commas: go,
-// node, bun, deno, chromium. Without it, the one that needs nothing but Go.
+// TestScenario runs the clients that KANAVA_E2E names, separated by commas; see
+// clients. Without it, those that need nothing but Go.
 func TestScenario(t *testing.T) {
 	names := os.Getenv("KANAVA_E2E")
 	if names == "" {
-		names = "go"
+		names = "go,gosse"
 	}
 	server := newChatServer(t)
 	server.start(session)
@@ -138,11 +140,13 @@ func TestScenario(t *testing.T) {
 
 // clients start the clients by name.
 var clients = map[string]func(*testing.T, *network) surviving{
-	"go":     startGo,
-	"node":   script("node", "node_modules/.bin/node"),
-	"node20": script("node20", "node"), // has no WebSocket: it is given one
-	"bun":    script("bun", "node_modules/.bin/bun"),
-	"deno":   script("deno", "node_modules/.bin/deno", "run", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"),
+	"go":      startGo("go", client.WebSocket),
+	"gosse":   startGo("gosse", client.ServerSentEvents),
+	"node":    script("node", "websocket", "node_modules/.bin/node"),
+	"nodesse": script("nodesse", "sse", "node_modules/.bin/node"),
+	"node20":  script("node20", "websocket", "node"), // has no WebSocket: it is given one
+	"bun":     script("bun", "websocket", "node_modules/.bin/bun"),
+	"deno":    script("deno", "websocket", "node_modules/.bin/deno", "run", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"),
 
 	"chromium": startPage,
 }

@@ -2,12 +2,13 @@
 // line of JSON each, and closes when its standard input ends. Runs on Node,
 // Bun and Deno alike.
 //
-//   client.mjs SERVER   the address of the server, such as http://127.0.0.1:3000
+//   client.mjs SERVER TRANSPORT   the address of the server, such as http://127.0.0.1:3000,
+//                                 and the only transport to use: websocket or sse
 
 import process from 'node:process';
 import { connectChat, KanavaError } from '../../examples/chat/page/kanava.js';
 
-const server = process.argv[2];
+const [server, transport] = process.argv.slice(2);
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 
 async function token() {
@@ -19,6 +20,7 @@ const chat = connectChat(server, { room: 'general' }, {
   authenticate: async (connection) => {
     await connection.authenticate({ token: await token() });
   },
+  transport,
   WebSocket: globalThis.WebSocket ?? (await import('ws')).WebSocket,
 });
 
