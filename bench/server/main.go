@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"time"
@@ -38,10 +37,10 @@ func serve(addr string) error {
 		return err
 	}
 	srv := newServer()
-	web := &http.Server{Handler: ws.Handler(srv, ws.Options{}), ReadHeaderTimeout: 10 * time.Second}
+	web := ws.NewServer(srv, ws.Options{})
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(l) }()
-	fmt.Println("listening on", l.Addr())
+	fmt.Println("listening on", addr)
 	select {
 	case err := <-failed:
 		return err
@@ -49,7 +48,7 @@ func serve(addr string) error {
 	}
 	over, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return errors.Join(srv.Shutdown(over), web.Shutdown(over))
+	return errors.Join(web.Shutdown(over), srv.Shutdown(over))
 }
 
 type (

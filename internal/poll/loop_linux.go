@@ -143,6 +143,14 @@ func (p *Place) After(d time.Duration) {
 	}
 }
 
+// Become gives the socket another handler, which is the one that is told from now
+// on. It has the same place.
+func (p *Place) Become(h Handler) {
+	p.loop.mu.Lock()
+	defer p.loop.mu.Unlock()
+	p.loop.members[p.slot].h = h
+}
+
 // Leave ends what Join has begun; it is called once. Calls of the handler that
 // are under way go on.
 func (p *Place) Leave() {

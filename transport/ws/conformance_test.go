@@ -40,6 +40,12 @@ func TestConformance(t *testing.T) {
 			}, false),
 		})
 	})
+	t.Run("server", func(t *testing.T) {
+		transporttest.Run(t, transporttest.Transport{Serve: serveAlone(func(s *ws.Server) *ws.Server { return s })})
+	})
+	t.Run("server with goroutines", func(t *testing.T) {
+		transporttest.Run(t, transporttest.Transport{Serve: serveAlone((*ws.Server).Streamed)})
+	})
 	t.Run("tls", func(t *testing.T) {
 		transporttest.Run(t, transporttest.Transport{
 			Serve: serve((*httptest.Server).StartTLS, ws.Options{}, false),
@@ -68,6 +74,34 @@ func serveHandler(start func(*httptest.Server), handler func(kanava.Dispatcher) 
 		tb.Cleanup(srv.Close)
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {
 			c, err := dialSocket(ctx, srv, r, compress)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		}
+	}
+}
+
+// serveAlone returns what starts a server without net/http.
+func serveAlone(change func(*ws.Server) *ws.Server) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
+	return func(tb testing.TB, d kanava.Dispatcher) transporttest.Dial {
+		tb.Helper()
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		s, over := change(ws.NewServer(d, ws.Options{Compress: true})), make(chan error, 1)
+		go func() { over <- s.Serve(l) }()
+		tb.Cleanup(func() {
+			if err := s.Shutdown(context.Background()); err != nil {
+				tb.Error(err)
+			}
+			if err := <-over; !errors.Is(err, ws.ErrServerClosed) {
+				tb.Errorf("Serve: %v", err)
+			}
+		})
+		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {
+			c, err := dialSocket(ctx, &httptest.Server{URL: "http://" + l.Addr().String(), Listener: l}, r, false)
 			if err != nil {
 				return nil, err
 			}

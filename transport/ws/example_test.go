@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,6 +51,41 @@ func ExampleHandler() {
 	reply, err := wsutil.ReadServerText(conn)
 	fmt.Println(string(reply), err)
 	// Output: {"message":"Hello, Ada!"} <nil>
+}
+
+// A port that serves nothing but WebSocket connections needs no net/http.
+func ExampleServer() {
+	srv := kanava.NewServer(kanava.Options[kanava.None]{})
+	srv.Wire(kanava.Wiring[kanava.None, kanava.None]{Name: "hello", Route: "/hello", Public: true, OnMessage: kanava.Func(greet)})
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	addr, server, over := listener.Addr().String(), ws.NewServer(srv, ws.Options{}), make(chan error)
+	go func() { over <- server.Serve(listener) }()
+
+	ctx := context.Background()
+	conn, _, _, err := gobwas.Dial(ctx, "ws://"+addr+"/hello")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close()
+	if err := wsutil.WriteClientText(conn, []byte(`{"name":"Ada"}`)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	reply, err := wsutil.ReadServerText(conn)
+	fmt.Println(string(reply), err)
+
+	conn.Close()
+	fmt.Println(server.Shutdown(ctx), srv.Shutdown(ctx)) // no new connections, then the end of the others
+	fmt.Println(<-over)
+	// Output:
+	// {"message":"Hello, Ada!"} <nil>
+	// <nil> <nil>
+	// ws: Server closed
 }
 
 // One route can serve WebSocket clients and, to all others, something else.

@@ -8,3 +8,9 @@ func Streamed(h http.Handler) http.Handler {
 	h.(*handler).stream = true
 	return h
 }
+
+// Streamed is the same for a server.
+func (s *Server) Streamed() *Server {
+	s.h.stream = true
+	return s
+}

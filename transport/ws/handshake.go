@@ -3,6 +3,7 @@ package ws
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"math"
@@ -27,15 +28,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.serveOther(w, r)
 		return
 	}
-	accept, bad := checkUpgrade(r)
-	var req *kanava.OpenRequest
-	if bad == nil {
-		req, bad = openRequest(r)
-	}
-	var agreed wsframe.Compression
-	if bad == nil {
-		agreed, bad = h.negotiate(r)
-	}
+	u, bad := h.upgradeOf(r)
 	if bad != nil {
 		if r.ContentLength != 0 { // net/http would read the body first, however slowly it comes
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now())
@@ -43,16 +36,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		bad.write(w)
 		return
 	}
-
-	req.Ping = h.o.Ping
-	c := newConn(h)
-	c.packed = int32(min(agreed.Largest, math.MaxInt32))
-	l, err := h.d.Open(r.Context(), req, c)
-	if err != nil {
+	if err := u.open(r.Context()); err != nil {
 		httperr.Write(w, err)
 		return
 	}
-	begun := false
+	l, begun := u.link, false
 	defer func() {
 		if !begun {
 			l.Disconnect(kanava.CloseAbnormal, "")
@@ -66,12 +54,53 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = nc.SetDeadline(time.Time{}) // of the http.Server; a broken socket shows at the next write
 	_ = nc.SetWriteDeadline(time.Now().Add(l.Limits().OpenTime))
-	if _, err := nc.Write(switching(w.Header(), accept, l.Subprotocol(), agreed.Answer)); err != nil {
+	if _, err := nc.Write(u.response(w.Header())); err != nil {
 		_ = nc.Close()
 		return
 	}
 	begun = true
-	c.begin(nc, l, unread(rw))
+	u.conn.begin(nc, l, unread(rw))
+}
+
+// upgrade is a handshake in which nothing is wrong.
+type upgrade struct {
+	h          *handler
+	req        *kanava.OpenRequest
+	accept     string
+	extensions string
+	packed     int // see conn
+	conn       *conn
+	link       *kanava.Link // of conn; set by open, as that is
+}
+
+func (h *handler) upgradeOf(r *http.Request) (*upgrade, *refusal) {
+	accept, bad := checkUpgrade(r)
+	if bad != nil {
+		return nil, bad
+	}
+	req, bad := openRequest(r)
+	if bad != nil {
+		return nil, bad
+	}
+	agreed, bad := h.negotiate(r)
+	if bad != nil {
+		return nil, bad
+	}
+	req.Ping = h.o.Ping
+	return &upgrade{h: h, req: req, accept: accept, extensions: agreed.Answer, packed: agreed.Largest}, nil
+}
+
+// open opens the channel. It may block.
+func (u *upgrade) open(ctx context.Context) (err error) {
+	u.conn = newConn(u.h)
+	u.conn.packed = int32(min(u.packed, math.MaxInt32))
+	u.link, err = u.h.d.Open(ctx, u.req, u.conn)
+	return err
+}
+
+// response returns what the client is answered then, with these fields besides.
+func (u *upgrade) response(header http.Header) []byte {
+	return switching(header, u.accept, u.link.Subprotocol(), u.extensions)
 }
 
 // serveOther answers what is not an upgrade.

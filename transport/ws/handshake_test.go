@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -96,13 +97,57 @@ func request(changes ...string) string {
 	return b.String() + "\r\n"
 }
 
-// shake sends bytes that begin with a request to the handler, and returns the
-// response and the rest of the connection.
-func shake(t *testing.T, h http.Handler, bytes string) (*http.Response, *client) {
+// front is a way to serve the connections of a Dispatcher: a handler or a
+// *Server.
+type front func(d kanava.Dispatcher, o Options) any
+
+// onFronts runs a test with each.
+func onFronts(t *testing.T, test func(t *testing.T, serve front)) {
 	t.Helper()
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	nc, err := net.Dial("tcp", srv.Listener.Addr().String())
+	for name, f := range map[string]front{
+		"handler": func(d kanava.Dispatcher, o Options) any { return Handler(d, o) },
+		"server":  func(d kanava.Dispatcher, o Options) any { return NewServer(d, o) },
+		"server with goroutines": func(d kanava.Dispatcher, o Options) any {
+			s := NewServer(d, o)
+			s.h.stream = true
+			return s
+		},
+	} {
+		t.Run(name, func(t *testing.T) { test(t, f) })
+	}
+}
+
+// listen starts what a front has returned, until the test ends.
+func listen(t *testing.T, served any) (addr string) {
+	t.Helper()
+	s, ok := served.(*Server)
+	if !ok {
+		web := httptest.NewServer(served.(http.Handler))
+		t.Cleanup(web.Close)
+		return web.Listener.Addr().String()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error, 1)
+	go func() { over <- s.Serve(l) }()
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := <-over; !errors.Is(err, ErrServerClosed) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// shake sends bytes that begin with a request to what a front has returned, and
+// returns the response and the rest of the connection.
+func shake(t *testing.T, served any, bytes string) (*http.Response, *client) {
+	t.Helper()
+	nc, err := net.Dial("tcp", listen(t, served))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,9 +192,11 @@ func wantError(t *testing.T, res *http.Response, status int, code kanava.Code, t
 	}
 }
 
-func TestHandshake(t *testing.T) {
+func TestHandshake(t *testing.T) { onFronts(t, testHandshake) }
+
+func testHandshake(t *testing.T, serve front) {
 	d := newEcho(t)
-	res, c := shake(t, Handler(d, Options{}), request())
+	res, c := shake(t, serve(d, Options{}), request())
 	want := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Accept": {"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="}}
 	if diff := cmp.Diff(want, res.Header); res.StatusCode != http.StatusSwitchingProtocols || diff != "" {
 		t.Errorf("%s\nheader (-want +got):\n%s", res.Status, diff)
@@ -165,8 +212,10 @@ func TestHandshake(t *testing.T) {
 }
 
 // Fields are compared as RFC 9110 wants, and other upgrades may stand beside.
-func TestHandshakeLists(t *testing.T) {
-	res, c := shake(t, Handler(newEcho(t), Options{}), request("Upgrade", "h2c, WebSocket", "Connection", "keep-alive, UPGRADE"))
+func TestHandshakeLists(t *testing.T) { onFronts(t, testHandshakeLists) }
+
+func testHandshakeLists(t *testing.T, serve front) {
+	res, c := shake(t, serve(newEcho(t), Options{}), request("Upgrade", "h2c, WebSocket", "Connection", "keep-alive, UPGRADE"))
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		t.Errorf("status %s", res.Status)
 	}
@@ -174,20 +223,24 @@ func TestHandshakeLists(t *testing.T) {
 }
 
 // What a client sends right behind its request is not lost.
-func TestHandshakePipelined(t *testing.T) {
+func TestHandshakePipelined(t *testing.T) { onFronts(t, testHandshakePipelined) }
+
+func testHandshakePipelined(t *testing.T, serve front) {
 	early := strings.Repeat(string(message(`{"text":"early"}`)), 3)
-	_, c := shake(t, Handler(newEcho(t), Options{}), request()+early+string(closeFrame(1000, "")))
+	_, c := shake(t, serve(newEcho(t), Options{}), request()+early+string(closeFrame(1000, "")))
 	c.wantClose(1000)
 	c.wantEOF()
 
-	_, c = shake(t, Handler(newEcho(t), Options{}), request()+early)
+	_, c = shake(t, serve(newEcho(t), Options{}), request()+early)
 	for range 3 {
 		c.want(ws.OpText, `{"text":"early"}`)
 	}
 	c.nc.Close()
 }
 
-func TestHandshakeRefused(t *testing.T) {
+func TestHandshakeRefused(t *testing.T) { onFronts(t, testHandshakeRefused) }
+
+func testHandshakeRefused(t *testing.T, serve front) {
 	key := func(n int) string { return base64.StdEncoding.EncodeToString(make([]byte, n)) }
 	tests := []struct {
 		proves  string
@@ -219,16 +272,22 @@ func TestHandshakeRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.proves, func(t *testing.T) {
-			res, _ := shake(t, Handler(newEcho(t), Options{}), tt.request)
+			res, _ := shake(t, serve(newEcho(t), Options{}), tt.request)
 			wantError(t, res, tt.status, tt.code, tt.text)
-			if name, value, _ := strings.Cut(tt.header, ": "); name != "" && res.Header.Get(name) != value {
+			name, value, _ := strings.Cut(tt.header, ": ")
+			if res.Close && name == "Connection" {
+				return // ReadResponse takes that away
+			}
+			if name != "" && res.Header.Get(name) != value {
 				t.Errorf("%s is %q, want %q", name, res.Header.Get(name), value)
 			}
 		})
 	}
 }
 
-func TestCredentials(t *testing.T) {
+func TestCredentials(t *testing.T) { onFronts(t, testCredentials) }
+
+func testCredentials(t *testing.T, serve front) {
 	bearer := "kanava.bearer." + base64.RawURLEncoding.EncodeToString([]byte("from/subprotocol?"))
 	tests := []struct {
 		proves  string
@@ -255,7 +314,7 @@ func TestCredentials(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.proves, func(t *testing.T) {
 			d := newEcho(t)
-			res, c := shake(t, Handler(d, Options{}), tt.request)
+			res, c := shake(t, serve(d, Options{}), tt.request)
 			if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Protocol") != tt.answer {
 				t.Errorf("%s, subprotocol %q, want %q", res.Status, res.Header.Get("Sec-WebSocket-Protocol"), tt.answer)
 			}
@@ -269,8 +328,10 @@ func TestCredentials(t *testing.T) {
 
 // Who speaks only a newer protocol is told so after the handshake, where a
 // browser can read it.
-func TestUnknownProtocol(t *testing.T) {
-	res, c := shake(t, Handler(newEcho(t), Options{}), request("Sec-WebSocket-Protocol", "kanava.v99"))
+func TestUnknownProtocol(t *testing.T) { onFronts(t, testUnknownProtocol) }
+
+func testUnknownProtocol(t *testing.T, serve front) {
+	res, c := shake(t, serve(newEcho(t), Options{}), request("Sec-WebSocket-Protocol", "kanava.v99"))
 	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Protocol") != "kanava.v99" {
 		t.Errorf("%s, header %v", res.Status, res.Header)
 	}

@@ -54,15 +54,30 @@ func (c *conn) loop(nc net.Conn, l link, rest []byte) bool {
 		_ = syscall.Close(fd)
 		return false
 	}
-	_ = nc.Close()           // the socket lives on with the other descriptor
-	c.rest, c.wire = rest, w // what has come until now is read after the poke
-	c.parked.Store(true)
-	c.open(w, l)
-	c.mu.Lock()
-	w.after(c.h.o.Ping)
-	c.mu.Unlock()
-	w.startWriter()
+	_ = nc.Close() // the socket lives on with the other descriptor
+	w.begin(l, rest)
 	return true
+}
+
+// takeLooped begins a connection whose link has opened, with a socket that a
+// loop has already.
+func (c *conn) takeLooped(fd int, place poll.Place, l link, rest []byte) {
+	w := &c.looped
+	w.conn, w.fd, w.place = c, fd, place
+	w.place.Become(w)
+	w.begin(l, rest)
+}
+
+// begin makes the connection read rest, and what has come until now, and begin
+// to write.
+func (w *looped) begin(l link, rest []byte) {
+	w.rest, w.wire = rest, w
+	w.parked.Store(true) // until the poke
+	w.open(w, l)
+	w.mu.Lock()
+	w.after(w.h.o.Ping)
+	w.mu.Unlock()
+	w.startWriter()
 }
 
 func (w *looped) startWriter() {

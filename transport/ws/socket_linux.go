@@ -42,8 +42,12 @@ func (w *looped) receive(b []byte) (int, error) {
 	if w.fd < 0 {
 		return 0, net.ErrClosed
 	}
+	return receive(w.fd, b)
+}
+
+func receive(fd int, b []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(w.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_DONTWAIT, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == syscall.EINTR:
 		case errno != 0:
@@ -51,6 +55,7 @@ func (w *looped) receive(b []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
+			received(fd)
 			return int(n), nil
 		}
 	}
@@ -78,6 +83,7 @@ func (w *looped) push(todo *net.Buffers) error {
 }
 
 func send(fd int, parts net.Buffers) (int, syscall.Errno) {
+	sending()
 	if len(parts) == 1 {
 		b := parts[0]
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), sendFlags, 0, 0)

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package ws
+
+import "net"
+
+func (s *Server) accept(l net.Listener) error { return s.acceptEach(l) }
