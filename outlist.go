@@ -1,5 +1,7 @@
 package kanava
 
+import "sync"
+
 // This file is the memory of an outbox: items in lists from which any one can
 // be taken without a look at the others.
 
@@ -26,7 +28,8 @@ type outNode struct {
 	links [listKinds]struct{ prev, next slot }
 }
 
-// outNodes holds the items. It keeps next to no memory while there are none.
+// outNodes holds the items. It keeps no memory while there are none: that is
+// borrowed from those who have had some.
 type outNodes struct {
 	all  []outNode
 	used int32
@@ -45,6 +48,9 @@ func (n *outNodes) add(it *outItem) slot {
 	n.used++
 	p := n.free
 	if p == 0 {
+		if len(n.all) == cap(n.all) {
+			n.grow()
+		}
 		n.all = append(n.all, outNode{outItem: *it})
 		return slot(len(n.all))
 	}
@@ -57,13 +63,55 @@ func (n *outNodes) add(it *outItem) slot {
 func (n *outNodes) remove(p slot) {
 	*n.at(p) = outNode{}
 	n.used--
-	switch {
-	case n.used > 0:
+	if n.used > 0 {
 		n.at(p).links[inQueue].next, n.free = n.free, p
-	case cap(n.all) > kept:
-		*n = outNodes{}
+		return
+	}
+	giveBackNodes(n.all)
+	*n = outNodes{}
+}
+
+// The memory of nodes comes in these sizes; what is more than the largest is
+// left to the garbage collector.
+type (
+	fewNodes  = [4]outNode
+	someNodes = [32]outNode
+	manyNodes = [256]outNode
+)
+
+var (
+	fewPool  = sync.Pool{New: func() any { return new(fewNodes) }}
+	somePool = sync.Pool{New: func() any { return new(someNodes) }}
+	manyPool = sync.Pool{New: func() any { return new(manyNodes) }}
+)
+
+// grow makes room for more nodes.
+func (n *outNodes) grow() {
+	was := n.all
+	switch size := cap(was); {
+	case size < len(fewNodes{}):
+		n.all = fewPool.Get().(*fewNodes)[:0]
+	case size < len(someNodes{}):
+		n.all = somePool.Get().(*someNodes)[:0]
+	case size < len(manyNodes{}):
+		n.all = manyPool.Get().(*manyNodes)[:0]
 	default:
-		n.all, n.free = n.all[:0], 0
+		n.all = make([]outNode, 0, 2*size)
+	}
+	n.all = append(n.all, was...)
+	clear(was)
+	giveBackNodes(was)
+}
+
+// giveBackNodes ends the use of nodes, which are zero.
+func giveBackNodes(all []outNode) {
+	switch cap(all) {
+	case len(fewNodes{}):
+		fewPool.Put((*fewNodes)(all[:cap(all)]))
+	case len(someNodes{}):
+		somePool.Put((*someNodes)(all[:cap(all)]))
+	case len(manyNodes{}):
+		manyPool.Put((*manyNodes)(all[:cap(all)]))
 	}
 }
 
