@@ -41,7 +41,6 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, call *kanava.HT
 	defer q.close()
 
 	out := &eventWriter{w: w, control: http.NewResponseController(w), stall: h.o.WriteStall}
-	defer out.close()
 	held, silent := time.NewTimer(early), time.NewTimer(h.o.KeepAlive)
 	defer held.Stop()
 	defer silent.Stop()
@@ -82,8 +81,10 @@ type eventWriter struct {
 	begun   bool // the status is out
 }
 
-// write writes events, and the status before the first.
+// write writes events, and the status before the first. No deadline is left
+// behind: in HTTP/2 it would end a stream of which nothing waits.
 func (o *eventWriter) write(events []byte) error {
+	defer func() { _ = o.control.SetWriteDeadline(time.Time{}) }()
 	if !o.begun {
 		if err := o.begin(); err != nil {
 			return err
@@ -133,12 +134,6 @@ func (o *eventWriter) end(events []byte, err error) {
 		events = appendEvent(events, httperr.Append(nil, e))
 	}
 	_ = o.write(events) // the client may have gone
-}
-
-func (o *eventWriter) close() {
-	if o.begun { // the connection may have another request
-		_ = o.control.SetWriteDeadline(time.Time{})
-	}
 }
 
 // queue is what waits to be written.

@@ -282,6 +282,35 @@ func TestStreamOfAClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// WriteStall is for what waits: a stream that has nothing to say outlives it, in
+// HTTP/2 as well, where a deadline ends a stream also while nobody writes.
+func TestWriteStallIsForWhatWaits(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		idle := make(chan struct{})
+		srv := streams(of(func(ctx context.Context, _ kanava.None, out *kanava.Stream[int]) error {
+			if err := out.Send(ctx, 1); err != nil {
+				return err
+			}
+			<-idle
+			return out.Send(ctx, 2)
+		}))
+		web := httptest.NewUnstartedServer(httpfunc.Handler(srv, httpfunc.Options{WriteStall: 50 * time.Millisecond}))
+		web.EnableHTTP2 = h2
+		web.StartTLS()
+		res, err := web.Client().Get(web.URL + "/stream")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(200*time.Millisecond, func() { close(idle) })
+		body, err := io.ReadAll(res.Body)
+		if got := string(body); err != nil || !strings.Contains(got, "data: 2\n") || !strings.Contains(got, "event: end\n") {
+			t.Errorf("HTTP/2 %t: %q, %v", h2, got, err)
+		}
+		res.Body.Close()
+		web.Close()
+	}
+}
+
 // Send ends with the context that it is given, and with that of its call.
 func TestSendEnds(t *testing.T) {
 	type own struct{}
