@@ -26,12 +26,14 @@ type Part string
 
 // The parts.
 const (
-	Dates     Part = "dates"     // times are Date objects
-	Wildcards Part = "wildcards" // the route has some
+	Dates       Part = "dates"       // times are Date objects
+	Wildcards   Part = "wildcards"   // the route has some
+	Subscribing Part = "subscribing" // clients may subscribe themselves
+	Presence    Part = "presence"    // a channel has one
 )
 
 // Parts are all of them.
-var Parts = []Part{Dates, Wildcards}
+var Parts = []Part{Dates, Wildcards, Subscribing, Presence}
 
 // Typed returns the run-time in TypeScript, with these parts.
 func Typed(with ...Part) string { return join(typed, "src", ".ts", with) }

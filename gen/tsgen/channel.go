@@ -29,6 +29,8 @@ type channel struct {
 	by                 []keyed // actions of further routing members whose names are taken
 	listeners          []listener
 	asked              []method // the client's own functions
+	presences          []listener
+	subscribable       []listener // topics that clients subscribe to themselves
 }
 
 type keyed struct {
@@ -95,6 +97,20 @@ func (w *writer) newChannel(m *manifest.Channel, types, values *names) (*channel
 		c.opened = schema(m.Connect.Out)
 	}
 	methods := reserved(reservedMethods)
+	inside := func() *names { return reserved(reservedMethods[9:]) }
+	if present := inside(); m.Presences != nil {
+		methods.taken["presence"] = true
+		for _, p := range m.Presences {
+			c.presences = append(c.presences, listener{name: present.take(camel(p.Name)), wire: p.Name, value: schema(p.Member)})
+		}
+	}
+	subscribe := inside()
+	for _, t := range m.Topics {
+		if t.Subscribable {
+			methods.taken["subscribe"] = true
+			c.subscribable = append(c.subscribable, listener{name: subscribe.take(camel(t.Name)), wire: t.Name})
+		}
+	}
 	for i := range m.Actions {
 		a := &m.Actions[i]
 		next := method{name: camel(a.Name), by: a.By, action: a.Name, doc: a.Doc, in: schema(a.In), out: schema(a.Out), stream: a.Stream}
@@ -116,7 +132,7 @@ func (w *writer) newChannel(m *manifest.Channel, types, values *names) (*channel
 			c.listeners = append(c.listeners, listener{events.take(camel(p.Name)), p.Name, false, schema(p.Value), false})
 		}
 	}
-	handlers := reserved(reservedMethods[9:])
+	handlers := inside()
 	for _, f := range m.ClientFuncs {
 		c.asked = append(c.asked, method{name: handlers.take(camel(f.Name)), action: f.Name, in: schema(f.In), out: schema(f.Out)})
 	}
@@ -326,6 +342,24 @@ func (w *writer) interfaceOf(c *channel) {
 	if c.listeners != nil {
 		w.line("  };")
 	}
+	if c.presences != nil {
+		w.line("  /** Who is there. */")
+		w.line("  readonly presence: {")
+		for _, p := range c.presences {
+			w.doc("    ", "At the topics "+p.wire+":<key> that the client is subscribed to.", false)
+			w.linef("    readonly %s: KanavaPresences<%s>;", member(p.name), w.typeText(p.value, "    "))
+		}
+		w.line("  };")
+	}
+	if c.subscribable != nil {
+		w.line("  /** Subscribes, until what comes back is called. */")
+		w.line("  readonly subscribe: {")
+		for _, t := range c.subscribable {
+			w.doc("    ", "To the topic "+t.wire+":<key>.", false)
+			w.linef("    readonly %s: KanavaSubscribe;", member(t.name))
+		}
+		w.line("  };")
+	}
 	if c.asked != nil {
 		w.line("  /** Answers what the server asks; each returns a function that stops that. */")
 		w.line("  readonly handle: {")
@@ -470,10 +504,10 @@ func (w *writer) faceOf(c *channel) {
 	}
 	if f := c.Message; f != nil {
 		m := messageMethod(f)
-		body := "c.call('', '', input, options)"
+		body := "c.call({ do: '', in: input }, options)"
 		args := "input, options"
 		if m.in == nil {
-			body, args = "c.call('', '', undefined, options)", "options"
+			body, args = "c.call({ do: '' }, options)", "options"
 		}
 		w.jsDoc("  ", m)
 		w.linef("  send: (%s) => %s,", args, w.revived(m, body))
@@ -495,6 +529,24 @@ func (w *writer) faceOf(c *channel) {
 		w.linef("    %s: %s,", member(l.name), what)
 	}
 	w.line("  },")
+	if c.presences != nil {
+		w.line("  presence: {")
+		for _, p := range c.presences {
+			what := "presence(c, " + quote(p.wire) + ")"
+			if f := w.revive(p.value); f != "" {
+				what = strings.TrimSuffix(what, ")") + ", " + f + ")"
+			}
+			w.linef("    %s: %s,", member(p.name), what)
+		}
+		w.line("  },")
+	}
+	if c.subscribable != nil {
+		w.line("  subscribe: {")
+		for _, t := range c.subscribable {
+			w.linef("    %s: subscribe(c, %s),", member(t.name), quote(t.wire))
+		}
+		w.line("  },")
+	}
 	if c.asked != nil {
 		w.line("  handle: {")
 		for _, m := range c.asked {
@@ -528,15 +580,18 @@ func (w *writer) jsDoc(indent string, m method) {
 
 func (w *writer) methodCode(indent string, m method) {
 	w.jsDoc(indent, m)
-	args, input := "options", "undefined"
+	args, frame := "options", []string{"do: " + quote(m.action)}
+	if m.by != "" {
+		frame = append(frame, "by: "+quote(m.by))
+	}
 	if m.in != nil {
-		args, input = "input, options", "input"
+		args, frame = "input, options", append(frame, "in: input")
 	}
 	verb := "call"
 	if m.stream {
 		verb = "stream"
 	}
-	call := fmt.Sprintf("c.%s(%s, %s, %s, options)", verb, quote(m.by), quote(m.action), input)
+	call := fmt.Sprintf("c.%s({ %s }, options)", verb, strings.Join(frame, ", "))
 	w.linef("%s%s: (%s) => %s,", indent, member(m.name), args, w.revived(m, call))
 }
 

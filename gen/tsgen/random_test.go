@@ -104,7 +104,10 @@ func drawn(t *rapid.T) *manifest.Manifest {
 	}
 	named := func(what string) (list []map[string]any) {
 		for _, n := range rapid.SliceOfNDistinct(name, 0, 4, rapid.ID[string]).Draw(t, what) {
-			list = append(list, map[string]any{"name": n, "by": "do", "class": "ordered", "event": schema(t, types, 1), "value": schema(t, types, 1)})
+			list = append(list, map[string]any{
+				"name": n, "by": "do", "class": "ordered", "event": schema(t, types, 1), "value": schema(t, types, 1),
+				"member": schema(t, types, 1), "subscribable": what == "topics" && rapid.Bool().Draw(t, "subscribable"),
+			})
 		}
 		return list
 	}
@@ -117,7 +120,7 @@ func drawn(t *rapid.T) *manifest.Manifest {
 		}
 		channels = append(channels, map[string]any{
 			"name": n, "route": "/" + name.Draw(t, "route"), "keys": []string{"do"}, "actions": functions(named("actions")),
-			"topics": named("topics"), "pushes": named("pushes"), "clientFuncs": functions(named("client functions")),
+			"topics": named("topics"), "pushes": named("pushes"), "presences": named("presences"), "clientFuncs": functions(named("client functions")),
 			"opening": map[string]any{"type": opening, "params": params}, "connect": map[string]any{"out": schema(t, types, 1)},
 		})
 	}

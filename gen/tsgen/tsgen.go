@@ -84,6 +84,12 @@ func (w *writer) parts() []ts.Part {
 	if slices.ContainsFunc(w.channels, func(c *channel) bool { return wildcard.MatchString(c.opening.path) }) {
 		list = append(list, ts.Wildcards)
 	}
+	if slices.ContainsFunc(w.channels, func(c *channel) bool { return c.subscribable != nil }) {
+		list = append(list, ts.Subscribing)
+	}
+	if slices.ContainsFunc(w.channels, func(c *channel) bool { return c.presences != nil }) {
+		list = append(list, ts.Presence)
+	}
 	return list
 }
 

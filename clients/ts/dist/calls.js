@@ -7,12 +7,12 @@ export function calls(core) {
   const queue = new Set(); // not sent yet
   const replies = new Map(); // without a frame: the connection is lost
   let ids = 0;
-  const begin = (session, resolve, reject, item, by, action, input, given = {}) => {
+  const begin = (session, resolve, reject, item, frame, given = {}) => {
     const { signal, timeout = options.timeout ?? 10_000, key } = given;
     let timer;
     const call = {
-      action,
-      text: JSON.stringify({ do: action, by: by || undefined, in: input }).slice(1),
+      action: frame.do,
+      text: JSON.stringify(frame).slice(1),
       key, session, id: 0, sent: 0, over: false,
       start: item && given.timeout === undefined ? () => clearTimeout(timer) : undefined,
       item: item && ((value) => call.over || item(value)),

@@ -82,6 +82,7 @@ export function connect(spec, base, opening, options = {}, face = (c) => c) {
   });
   const api = {
     ...asking(),
+    core,
     listen,
     handler,
     sendBinary(data) {

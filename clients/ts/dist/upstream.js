@@ -29,7 +29,7 @@ export function upstream(core, post, lost) {
       if (over || response?.status === 204)
         return;
       if (response && ![429, 502, 503, 504].includes(response.status))
-        return lost('the server answered what it was told with ' + response.status);
+        return lost('the server answered with ' + response.status);
       const seconds = Number(response?.headers.get('Retry-After'));
       await new Promise((go) => core.later('post', go, seconds >= 1 ? seconds * 1000 : pause));
     }

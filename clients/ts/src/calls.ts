@@ -4,7 +4,7 @@ import type { KanavaCallOptions } from './options.js';
 import { after } from './timers.js';
 
 interface KanavaCall {
-  action: string;
+  action: string | undefined;
   text: string; // its frame, without id and key
   key: string | undefined;
   session: number | undefined; // belongs to authenticate, on the connection of this number
@@ -16,10 +16,13 @@ interface KanavaCall {
   done(error?: KanavaError, out?: unknown): void;
 }
 
+/** A frame that has an answer, as it goes over the wire, but for its id. */
+export interface KanavaAsk { do?: string; by?: string; in?: unknown; presence?: string; after?: string | undefined }
+
 /** Makes a call, and returns what gives it up. */
 export type KanavaBegin = (
   session: number | undefined, resolve: (out: any) => void, reject: (error: KanavaError) => void, item: ((value: any) => void) | undefined,
-  by: string, action: string, input?: unknown, given?: KanavaCallOptions,
+  frame: KanavaAsk, given?: KanavaCallOptions,
 ) => () => void;
 
 /** Calls: they wait, are sent, and are answered; and other frames that have an answer. */
@@ -29,12 +32,12 @@ export function calls(core: KanavaCore) {
   const replies = new Map<number, (frame?: any) => void>(); // without a frame: the connection is lost
   let ids = 0;
 
-  const begin: KanavaBegin = (session, resolve, reject, item, by, action, input, given = {}) => {
+  const begin: KanavaBegin = (session, resolve, reject, item, frame, given = {}) => {
     const { signal, timeout = options.timeout ?? 10_000, key } = given;
     let timer: any;
     const call: KanavaCall = {
-      action,
-      text: JSON.stringify({ do: action, by: by || undefined, in: input }).slice(1),
+      action: frame.do,
+      text: JSON.stringify(frame).slice(1),
       key, session, id: 0, sent: 0, over: false,
       start: item && given.timeout === undefined ? () => clearTimeout(timer) : undefined,
       item: item && ((value) => call.over || item(value)),

@@ -1,7 +1,7 @@
 import { address } from './address.js';
 import { answers, type KanavaHandler } from './asked.js';
 import { bytes } from './bytes.js';
-import { calls } from './calls.js';
+import { calls, type KanavaAsk } from './calls.js';
 import { tooLarge, type KanavaCore } from './core.js';
 import { fault, told } from './error.js';
 import { heartbeat } from './heartbeat.js';
@@ -16,12 +16,13 @@ import { topics } from './topics.js';
 
 /** What the typed face of a channel is made of. */
 export interface KanavaConnection {
-  call(by: string, action: string, input?: unknown, options?: KanavaCallOptions): Promise<any>;
-  stream(by: string, action: string, input?: unknown, options?: KanavaCallOptions): AsyncIterableIterator<any>;
+  call(frame: KanavaAsk, options?: KanavaCallOptions): Promise<any>;
+  stream(frame: KanavaAsk, options?: KanavaCallOptions): AsyncIterableIterator<any>;
   listen(event: string, key: string | undefined, fn: (value: any, meta: any) => void): () => void;
   handler(name: string, fn: KanavaHandler): () => void;
   sendBinary(bytes: Uint8Array): void;
   close(): void;
+  readonly core: KanavaCore;
   readonly opened: Promise<any>;
   readonly state: KanavaState;
 }
@@ -95,6 +96,7 @@ export function connect<Face = KanavaConnection>(
 
   const api: KanavaConnection = {
     ...asking(),
+    core,
     listen,
     handler,
     sendBinary(data) {

@@ -27,6 +27,10 @@ export interface KanavaCore {
   opened(value: any): void;
   failed(error: KanavaError): void;
 
+  /** Of parts that not every client has. */
+  places?: any;
+  wanted?: any;
+
   emit(event: string, value: any, meta?: any): void;
   /** Runs then after so many milliseconds, if the connection lasts; a name has one timer. */
   later(name: unknown, then: () => void, ms: number): void;

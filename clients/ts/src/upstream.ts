@@ -35,7 +35,7 @@ export function upstream(
       const response = await post(body, { 'Kanava-Up': core.server.up, 'Kanava-Seq': n }, abort.signal).catch(() => {});
       abort.abort(); // of what it said, nobody reads more
       if (over || response?.status === 204) return;
-      if (response && ![429, 502, 503, 504].includes(response.status)) return lost('the server answered what it was told with ' + response.status);
+      if (response && ![429, 502, 503, 504].includes(response.status)) return lost('the server answered with ' + response.status);
       const seconds = Number(response?.headers.get('Retry-After'));
       await new Promise<void>((go) => core.later('post', go, seconds >= 1 ? seconds * 1000 : pause));
     }

@@ -110,7 +110,7 @@ describe('token', () => {
 describe('calls', () => {
   test('an error has all that the server said', async () => {
     await open();
-    const call = h.chat.call('', 'x');
+    const call = h.chat.call({ do: 'x' });
     const details = [{ pointer: '/message', message: 'too long' }];
     h.socket.frame({ re: 1, err: { code: 'invalid_argument', message: 'invalid input', details, retryAfter: 5 } });
     const error = await call.catch((e) => e);
@@ -123,47 +123,47 @@ describe('calls', () => {
     await open();
     const abort = new AbortController();
     const remove = vi.spyOn(abort.signal, 'removeEventListener');
-    const call = h.chat.call('', 'x', {}, { signal: abort.signal });
+    const call = h.chat.call({ do: 'x', in: {} }, { signal: abort.signal });
     const reason = new Error('left the page');
     abort.abort(reason);
     expect(await call.catch((e) => e)).toMatchObject({ code: 'canceled', unknownOutcome: true, cause: reason });
     expect(remove).toHaveBeenCalledTimes(1);
     const sent = h.socket.sent.length;
-    expect(await h.chat.call('', 'x', {}, { signal: abort.signal }).catch((e) => e)).toMatchObject({ code: 'canceled', unknownOutcome: false });
+    expect(await h.chat.call({ do: 'x', in: {} }, { signal: abort.signal }).catch((e) => e)).toMatchObject({ code: 'canceled', unknownOutcome: false });
     expect(h.socket.sent.length).toBe(sent);
   });
 
   test('one that could not be sent says so, and why the client is closed', async () => {
     await h.connect({ timeout: 1000 });
-    const unsent = h.chat.call('', 'a');
+    const unsent = h.chat.call({ do: 'a' });
     unsent.catch(() => {});
     await h.clock.pass(1000);
     await expect(unsent).rejects.toMatchObject({ code: 'deadline_exceeded', message: 'it could not be sent in time', unknownOutcome: false });
     await h.greet({});
     h.socket.frame({ away: { code: 4426 } });
     await h.clock.pass(0);
-    await expect(h.chat.call('', 'a')).rejects.toMatchObject({
+    await expect(h.chat.call({ do: 'a' })).rejects.toMatchObject({
       code: 'unavailable', message: 'the connection is closed: the server no longer takes clients as old as this one',
     });
   });
 
   test('an input that is no JSON fails the call', async () => {
     await open();
-    await expect(h.chat.call('', 'x', { n: 1n })).rejects.toThrow();
+    await expect(h.chat.call({ do: 'x', in: { n: 1n } })).rejects.toThrow();
   });
 
   test('P10 half of a surrogate pair is not sent: the server would close for it', async () => {
     await open();
-    for (const text of ['\ud83d', '\ude00', 'x\\\ud83dx']) await expect(h.chat.call('', 'x', { text })).rejects.toMatchObject({ code: 'invalid_argument' });
+    for (const text of ['\ud83d', '\ude00', 'x\\\ud83dx']) await expect(h.chat.call({ do: 'x', in: { text } })).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(h.socket.sent).toEqual([]);
-    for (const text of ['\ud83d\ude00', '\\ud83d', '\\\\ud83d']) h.chat.call('', 'x', { text }).catch(() => {});
+    for (const text of ['\ud83d\ude00', '\\ud83d', '\\\\ud83d']) h.chat.call({ do: 'x', in: { text } }).catch(() => {});
     expect(h.socket.sent.map((f) => f.in.text)).toEqual(['😀', '\\ud83d', '\\\\ud83d']);
   });
 
   test('the input is taken when the call is made', async () => {
     await h.connect();
     const input = { n: 1 };
-    h.chat.call('', 'x', input).catch(() => {});
+    h.chat.call({ do: 'x', in: input }).catch(() => {});
     input.n = 2;
     await h.greet();
     expect(h.socket.sent[0].in).toEqual({ n: 1 });
@@ -172,9 +172,9 @@ describe('calls', () => {
   test('a time limit may be longer than timers can wait', async () => {
     await open({ ping: 0 });
     const timers = h.clock.count;
-    h.chat.call('', 'x', {}, { timeout: Infinity }).catch(() => {});
+    h.chat.call({ do: 'x', in: {} }, { timeout: Infinity }).catch(() => {});
     expect(h.clock.count).toBe(timers);
-    const call = h.chat.call('', 'x', {}, { timeout: 2 ** 40 });
+    const call = h.chat.call({ do: 'x', in: {} }, { timeout: 2 ** 40 });
     await h.clock.pass(1_000_000_000);
     h.socket.frame({ re: 2, out: 1 });
     expect(await call).toBe(1);
@@ -182,7 +182,7 @@ describe('calls', () => {
 
   test('a thousand at once are all sent, in order', async () => {
     await open();
-    const all = Promise.all(Array.from({ length: 1000 }, (_, i) => h.chat.call('', 'x', i)));
+    const all = Promise.all(Array.from({ length: 1000 }, (_, i) => h.chat.call({ do: 'x', in: i })));
     for (let id = 1; id <= 1000; id++) h.socket.frame({ re: id, out: id });
     expect((await all).length).toBe(1000);
     expect(h.socket.sent.map((f) => f.in)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
@@ -193,13 +193,13 @@ describe('calls', () => {
     await open({}, { authenticate: (chat: any) => void (kept = chat) });
     expect(kept.state.name).toBe('open');
     h.socket.end(1006);
-    await expect(kept.call('', 'x')).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(kept.call({ do: 'x' })).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('a sign-in that ends too late does not count for the next connection', async () => {
     const ends: (() => void)[] = [];
     await open({}, { authenticate: () => new Promise<void>((resolve) => ends.push(resolve)) });
-    h.chat.call('', 'x').catch(() => {});
+    h.chat.call({ do: 'x' }).catch(() => {});
     await h.reconnect();
     ends[0]!();
     await h.clock.pass(0);
@@ -212,8 +212,8 @@ describe('calls', () => {
   test('what a sign-in calls while the server leaves fails with the connection', async () => {
     const ended: string[] = [];
     const authenticate = async (chat: any) => {
-      await chat.call('', 'a');
-      await chat.call('', 'b').catch((e: KanavaError) => ended.push(e.code));
+      await chat.call({ do: 'a' });
+      await chat.call({ do: 'b' }).catch((e: KanavaError) => ended.push(e.code));
     };
     await open({}, { authenticate });
     h.socket.frame({ away: { code: 4503, in: [1000, 1000] } });
@@ -228,7 +228,7 @@ describe('calls', () => {
   test('a sign-in that waits when its connection is lost fails, and the next one starts', async () => {
     const ended: string[] = [];
     await open({ calls: 1 }, {
-      authenticate: (chat: any) => Promise.all([chat.call('', 'a'), chat.call('', '', 1)]).catch((e) => {
+      authenticate: (chat: any) => Promise.all([chat.call({ do: 'a' }), chat.call({ do: '', in: 1 })]).catch((e) => {
         ended.push(e.code);
         throw e;
       }),
@@ -241,7 +241,7 @@ describe('calls', () => {
 
   test('close() knows which of them may have run', async () => {
     await open({ calls: 1, keys: 60_000 });
-    const ends = ['a', 'b'].map((key) => h.chat.call('', key, null, { key }).catch((e) => e));
+    const ends = ['a', 'b'].map((key) => h.chat.call({ do: key, in: null }, { key }).catch((e) => e));
     h.chat.close();
     expect(await Promise.all(ends)).toMatchObject([{ code: 'unavailable', unknownOutcome: true }, { code: 'unavailable', unknownOutcome: false }]);
   });
@@ -252,7 +252,7 @@ describe('streams', () => {
     await open();
     const items: number[] = [];
     const loop = (async () => {
-      for await (const item of h.chat.stream('', 'count')) items.push(item);
+      for await (const item of h.chat.stream({ do: 'count' })) items.push(item);
     })();
     for (const item of [1, 2, 3]) h.socket.frame({ re: 1, item });
     h.socket.frame({ re: 1 });
@@ -263,7 +263,7 @@ describe('streams', () => {
   test('break cancels', async () => {
     await open();
     const loop = (async () => {
-      for await (const _ of h.chat.stream('', 'count')) break;
+      for await (const _ of h.chat.stream({ do: 'count' })) break;
     })();
     h.socket.frame({ re: 1, item: 1 });
     await loop;
@@ -273,7 +273,7 @@ describe('streams', () => {
   test('a loop that throws cancels', async () => {
     await open();
     const loop = (async () => {
-      for await (const _ of h.chat.stream('', 'count')) throw new Error('in the loop');
+      for await (const _ of h.chat.stream({ do: 'count' })) throw new Error('in the loop');
     })();
     h.socket.frame({ re: 1, item: 1 });
     await expect(loop).rejects.toThrow('in the loop');
@@ -282,7 +282,7 @@ describe('streams', () => {
 
   test('a reader that is too slow gets what was kept, then an error; the server is told', async () => {
     await open();
-    const stream = h.chat.stream('', 'count');
+    const stream = h.chat.stream({ do: 'count' });
     for (let item = 0; item < 5000; item++) h.socket.frame({ re: 1, item });
     expect(h.socket.sent.at(-1)).toEqual({ cancel: 1 });
     expect(h.socket.sent.length).toBe(2);
@@ -298,7 +298,7 @@ describe('streams', () => {
 
   test('two that wait for the next item both get one', async () => {
     await open();
-    const stream = h.chat.stream('', 'count');
+    const stream = h.chat.stream({ do: 'count' });
     const both = Promise.all([stream.next(), stream.next()]);
     await h.clock.pass(0);
     h.socket.frame({ re: 1, item: 1 });
@@ -308,7 +308,7 @@ describe('streams', () => {
 
   test('one that nobody reads and that fails disturbs nobody', async () => {
     await open();
-    h.chat.stream('', 'count');
+    h.chat.stream({ do: 'count' });
     h.socket.frame({ re: 1, err: { code: 'internal', message: 'x' } });
     await h.clock.pass(0);
   });
@@ -316,7 +316,7 @@ describe('streams', () => {
   test('a signal ends the loop', async () => {
     await open();
     const abort = new AbortController();
-    const stream = h.chat.stream('', 'count', {}, { signal: abort.signal });
+    const stream = h.chat.stream({ do: 'count', in: {} }, { signal: abort.signal });
     const next = stream.next();
     abort.abort();
     await expect(next).rejects.toMatchObject({ code: 'canceled' });
@@ -458,7 +458,7 @@ test('an error from before is not the reason of an end', async () => {
   await open();
   h.socket.frame({ re: 0, err: { code: 'invalid_frame', message: 'from before' } });
   h.socket.frame({ push: 'notice', v: 1 });
-  const call = h.chat.call('', 'x').catch((e) => e);
+  const call = h.chat.call({ do: 'x' }).catch((e) => e);
   h.socket.end(1001, 'going away');
   expect(h.chat.state).toMatchObject({ name: 'waiting', code: 1001, reason: 'going away' });
   expect((await call).cause).toBeUndefined();
@@ -486,7 +486,7 @@ test('garbage from a server harms nobody', async () => {
   await h.clock.pass(1000);
   if (FakeSocket.made.length) await h.greet();
   expect(told).toContain('invalid_frame');
-  const call = h.chat.call('', 'x');
+  const call = h.chat.call({ do: 'x' });
   h.socket.frame({ re: h.socket.sent.at(-1).id, out: 'fine' });
   expect(await call).toBe('fine');
 });

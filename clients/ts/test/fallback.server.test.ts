@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import WebSocket from 'ws';
-import { connectChat, type ChatChannel, type KanavaOptions, type RoomEvent } from './generated/chat.js';
+import { connectChat, type ChatChannel, type KanavaOptions, type KanavaPresence, type Person, type RoomEvent } from './generated/chat.js';
 import { Proxy, type Block } from './proxy.js';
 
 const root = new URL('../../../', import.meta.url).pathname;
@@ -209,6 +209,25 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('the server restarts (%s): signed in 
   if (signal === 'SIGTERM') expect(states.values.map((s) => s.code)).toContain(4503);
   expect(lost.values).toMatchObject([{ topic: 'room:r6' }]);
   expect(texts(heard.values).filter((text) => text === 'before')).toHaveLength(1);
+}, 60_000);
+
+test.each(['websocket', 'sse'] as const)('who is there, over %s', async (transport) => {
+  const room = 'p-' + transport;
+  const ada = open(room, 'ada', { transport });
+  const who = gather<KanavaPresence<Person>>((listener) => ada.presence.room(room, listener));
+  const names = () => [...(who.values.at(-1)?.members?.keys() ?? [])].join();
+  await who.until(() => names() === 'ada');
+  const bob = open(room, 'bob', { transport });
+  await who.until(() => names() === 'ada,bob');
+  expect(who.values.at(-1)).toMatchObject({ topic: 'room:' + room, key: room, count: 2, joined: [{ id: 'bob', connections: 1, data: { role: 'member' } }], left: [] });
+  const later = gather<KanavaPresence<Person>>((listener) => ada.presence.room(listener));
+  await later.until((all) => all.length === 1);
+  const paged: string[] = [];
+  for await (const { id } of ada.presence.room.members(room)) paged.push(id);
+  expect(paged).toEqual(['ada', 'bob']);
+  await bob.logout();
+  await who.until(() => names() === 'ada');
+  expect(who.values.at(-1)!.left).toMatchObject([{ id: 'bob' }]);
 }, 60_000);
 
 test('on a platform without WebSocket, such as Node 20, nothing has to be passed in', async () => {

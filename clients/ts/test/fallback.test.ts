@@ -48,7 +48,7 @@ test('§5 one that ends without having opened: the same try goes on by server-se
   await both();
   const states: string[] = [];
   h.chat.listen(':state', undefined, ({ name }) => states.push(name));
-  const call = h.chat.call('', 'x');
+  const call = h.chat.call({ do: 'x' });
   await blocked();
   await h.greetStream();
   expect(states).toEqual(['connecting', 'greeting', 'open']);
@@ -193,7 +193,7 @@ const live = async (ms: number) => {
 
 test('§5 after 5 to 10 minutes it looks whether a WebSocket opens, says nothing on it, and comes back with one', async () => {
   await bySSE();
-  const call = h.chat.call('', 'x', 1, { timeout: Infinity });
+  const call = h.chat.call({ do: 'x', in: 1 }, { timeout: Infinity });
   const states: unknown[] = [];
   h.chat.listen(':state', undefined, (state) => states.push(state));
   await live(299_999);

@@ -1,5 +1,6 @@
 // What the compiler must take of the generated client of the chat example, and what it must refuse.
-import { connectChat, KanavaError, type ChatChannel, type StatusUpdate, type Welcome } from './generated/chat.js';
+import { connectChat, KanavaError, type ChatChannel, type KanavaPresence, type Person, type StatusUpdate, type Welcome } from './generated/chat.js';
+import type { GalleryChannel } from './generated/gallery.js';
 
 export async function taken() {
   const chat: ChatChannel = connectChat('https://a.test', { room: 'general' }, {
@@ -16,6 +17,14 @@ export async function taken() {
   off();
   chat.on.room((event) => event.message);
   chat.on.lost((lost) => lost.from.o);
+  const stop: () => void = chat.presence.room('general', (who) => {
+    const same: KanavaPresence<Person> = who;
+    const roles: string[] = [...(same.members?.values() ?? [])].map(({ data }) => data.role);
+    return [roles, who.joined[0]?.id, who.left[0]?.connections];
+  });
+  stop();
+  chat.presence.room((who) => who.key);
+  for await (const { id, data } of chat.presence.room.members('general', { timeout: 5000 })) id + data.role;
   const echo: { message: string } = await chat.send({ message: 'x' }).catch((error: unknown) => {
     if (error instanceof KanavaError && error.code === 'x_own') return { message: String(error.unknownOutcome) };
     throw error;
@@ -50,6 +59,31 @@ export async function refused(chat: ChatChannel) {
   chat.on.rooms(() => {});
   // @ts-expect-error an event has the members of its type
   chat.on.room((event) => event.text);
+  // @ts-expect-error a presence that there is not
+  chat.presence.rooms(() => {});
+  // @ts-expect-error the data of a member has the members of its type
+  chat.presence.room((who) => who.joined[0]?.data.name);
+  // @ts-expect-error where there are too many, nobody is known
+  chat.presence.room((who) => who.members.size);
+  // @ts-expect-error who is there is for reading
+  chat.presence.room((who) => who.members?.clear());
+  // @ts-expect-error members are those of one key
+  chat.presence.room.members();
+  // @ts-expect-error a topic that clients may not subscribe to
+  chat.subscribe;
   // @ts-expect-error the state is for reading
   chat.state = { name: 'open' };
+}
+
+export async function subscribing(gallery: GalleryChannel) {
+  const off: () => void = await gallery.subscribe.shape('a');
+  // @ts-expect-error a key is demanded
+  await gallery.subscribe.shape();
+  // @ts-expect-error the server's refusal comes first
+  gallery.subscribe.shape('a')();
+  // @ts-expect-error a topic that clients may not subscribe to
+  gallery.subscribe.chunk('a');
+  // @ts-expect-error a channel without presence
+  gallery.presence;
+  return off;
 }

@@ -181,15 +181,15 @@ describe('after close() nothing is left', () => {
       FakeSocket.made[0]!.accept();
     }],
     ['while signing in', async () => {
-      await h.connect({ authenticate: (chat) => chat.call('', 'a') });
+      await h.connect({ authenticate: (chat) => chat.call({ do: 'a' }) });
       await h.greet();
     }],
     ['with calls, streams, recovery and a server\'s call', async () => {
       await h.connect();
       await h.greet({ keep: 1000, calls: 2 });
       h.chat.handler('confirm', () => new Promise(() => {}));
-      for (const _ of [1, 2, 3]) h.chat.call('', 'x').catch(() => {});
-      h.chat.stream('', 'y');
+      for (const _ of [1, 2, 3]) h.chat.call({ do: 'x' }).catch(() => {});
+      h.chat.stream({ do: 'y' });
       h.socket.frame({ sub: 'room:r', class: 'recoverable', e: 'x', o: 0 });
       h.socket.frame({ at: 'room:r', e: 'x', o: 5 });
       h.socket.frame({ re: h.socket.sent.at(-1).id, err: { code: 'internal', message: 'x' } });
@@ -204,7 +204,7 @@ describe('after close() nothing is left', () => {
     ['while waiting', async () => {
       await h.connect();
       FakeSocket.take().end(1006);
-      h.chat.call('', 'x').catch(() => {});
+      h.chat.call({ do: 'x' }).catch(() => {});
     }],
   ];
   test.each(setups)('%s', async (_, setup) => {
@@ -215,11 +215,11 @@ describe('after close() nothing is left', () => {
     await h.clock.pass(100_000);
     expect(h.left).toEqual(nothing);
     expect(h.chat.state.name).toBe('closed');
-    await expect(h.chat.call('', 'x')).rejects.toMatchObject({ code: 'unavailable', unknownOutcome: false });
+    await expect(h.chat.call({ do: 'x' })).rejects.toMatchObject({ code: 'unavailable', unknownOutcome: false });
   });
 
   test.each(['connecting', 'greeting', 'open', 'leaving', 'waiting'])('in a listener that is told "%s"', async (name) => {
-    const authenticate = vi.fn((chat) => chat.call('', 'a'));
+    const authenticate = vi.fn((chat) => chat.call({ do: 'a' }));
     const connecting = h.connect({ authenticate });
     const states: string[] = [];
     h.chat.listen(':state', undefined, (state) => {
@@ -246,7 +246,7 @@ describe('after close() nothing is left', () => {
     if (what === 'dropped') h.chat.listen(':dropped', undefined, close);
     else h.chat.handler('confirm', (_, { signal }) => new Promise(() => signal.addEventListener('abort', close)));
     h.socket.frame({ call: 'confirm', id: 1, ms: 1000 });
-    for (const _ of [1, 2]) h.chat.call('', 'x').catch(() => {});
+    for (const _ of [1, 2]) h.chat.call({ do: 'x' }).catch(() => {});
     await h.clock.pass(0);
     h.socket.end(1006);
     await h.clock.pass(60_000);

@@ -41,9 +41,9 @@ test('the handshake, headers, calls, streams, bytes', async () => {
   });
   chat = connect({ path: filled('/chat/{room}', { room: 'a b' }), query: ['n'] }, url, { n: 1 }, { WebSocket, headers: { 'X-Tenant': 't' } });
   expect(await chat.opened).toEqual({ protocol: 'kanava.v1', tenant: 't', path: '/chat/a%20b?n=1' });
-  expect(await chat.call('', 'echo', { text: 'ää' })).toEqual({ text: 'ää' });
+  expect(await chat.call({ do: 'echo', in: { text: 'ää' } })).toEqual({ text: 'ää' });
   const items = [];
-  for await (const item of chat.stream('', 'count')) items.push(item);
+  for await (const item of chat.stream({ do: 'count' })) items.push(item);
   expect(items).toEqual([1, 2]);
   const bytes = new Promise((resolve) => chat.listen(':binary', undefined, resolve));
   chat.sendBinary(Uint8Array.of(0, 255));
@@ -54,8 +54,8 @@ test('a lost connection comes back', async () => {
   let calls = 0;
   const url = await listen((frame, send, socket) => (++calls === 1 ? socket.terminate() : send({ re: frame.id, out: calls })));
   chat = connect({ path: '/' }, url, {}, { WebSocket });
-  await expect(chat.call('', 'x')).rejects.toMatchObject({ code: 'unavailable', unknownOutcome: true });
-  expect(await chat.call('', 'x')).toBe(2);
+  await expect(chat.call({ do: 'x' })).rejects.toMatchObject({ code: 'unavailable', unknownOutcome: true });
+  expect(await chat.call({ do: 'x' })).toBe(2);
 });
 
 test('a server that is not there, or speaks no WebSocket, is no exception that nobody catches', async () => {

@@ -68,11 +68,11 @@ function chatChannel(c: KanavaConnection): ChatChannel {
     get state() {
       return c.state;
     },
-    authenticate: (input, options) => c.call('', 'authenticate', input, options),
-    sendMessage: (input, options) => c.call('', 'sendMessage', input, options),
-    logout: (options) => c.call('', 'logout', undefined, options),
-    process: (input, options) => c.stream('', 'process', input, options),
-    send: (input, options) => c.call('', '', input, options),
+    authenticate: (input, options) => c.call({ do: 'authenticate', in: input }, options),
+    sendMessage: (input, options) => c.call({ do: 'sendMessage', in: input }, options),
+    logout: (options) => c.call({ do: 'logout' }, options),
+    process: (input, options) => c.stream({ do: 'process', in: input }, options),
+    send: (input, options) => c.call({ do: '', in: input }, options),
     sendBinary: c.sendBinary,
     close: c.close,
     on: {

@@ -10,7 +10,7 @@ const chat = new URL('generated/chat.ts', import.meta.url).pathname;
 const without: Plugin = {
   name: 'without',
   setup(build) {
-    build.onResolve({ filter: /\/transports\.js$/ }, ({ path }) => ({ path: new URL(`without/${path.replace('./', '').replace('.js', '.ts')}`, import.meta.url).pathname }));
+    build.onResolve({ filter: /\/(transports|presence)\.js$/ }, ({ path }) => ({ path: new URL('without' + path.slice(path.lastIndexOf('/')).replace('.js', '.ts'), import.meta.url).pathname }));
   },
 };
 
@@ -19,6 +19,7 @@ function apart(): string {
   const [client] = readFileSync(chat, 'utf8').split('\n// The run-time: ');
   return `import { connect } from '../src/connection.js';
     import { events, on, onTopic } from '../src/channel.js';
+    import { presence } from '../src/presence.js';
     export { KanavaError } from '../src/error.js';
     ${client}`;
 }
@@ -35,12 +36,13 @@ async function size(what: string, budget: number, contents: string, plugins: Plu
   return { text, size };
 }
 
-test('the client of the chat example', () => size('client', 7680, readFileSync(chat, 'utf8')));
+test('the client of the chat example', () => size('client', 8806, readFileSync(chat, 'utf8')));
 
-test('the same without server-sent events is at most 6 KB', async () => {
-  const { text, size: small } = await size('without server-sent events', 6 * 1024, apart(), [without]);
-  expect(text).not.toContain('event-stream');
-  const { text: whole, size: large } = await size('with all parts', 7680, apart());
-  expect(whole).toContain('event-stream');
-  expect(large - small).toBeGreaterThan(1000); // or nothing was left out
+test('the same without server-sent events and presence is at most 6 KB', async () => {
+  const { text, size: small } = await size('without server-sent events and presence', 6 * 1024, apart(), [without]);
+  expect(text).not.toMatch(/event-stream|joined/);
+  const { text: whole, size: large } = await size('with all parts', 8806, apart());
+  expect(whole).toMatch(/event-stream/);
+  expect(whole).toMatch(/joined/);
+  expect(large - small).toBeGreaterThan(2000); // or nothing was left out
 });

@@ -21,7 +21,7 @@ const start = async (open: object = {}, options: object = {}) => {
   await h.connect({ transport: 'sse', ...options });
   await h.greetStream(open);
 };
-const call = (name: string, input?: unknown, options?: object) => h.chat.call('', name, input, options).catch((error) => error);
+const call = (name: string, input?: unknown, options?: object) => h.chat.call({ do: name, in: input }, options).catch((error) => error);
 const answer = (status: number, headers: Record<string, string> = {}) => FakeHTTP.held.shift()!.answer(new Response(null, { status, headers }));
 
 test('P20 the request: where, what, and with which headers', async () => {

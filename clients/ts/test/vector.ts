@@ -3,6 +3,8 @@ import { expect, vi } from 'vitest';
 import { connect, type KanavaConnection } from '../src/connection.js';
 import type { KanavaOptions } from '../src/options.js';
 import { KanavaError } from '../src/error.js';
+import { presence, type KanavaPresences } from '../src/presence.js';
+import { subscribe } from '../src/subscribing.js';
 import type { Clock } from './clock.js';
 import { FakeHTTP } from './fakehttp.js';
 import { FakeSocket } from './fakesocket.js';
@@ -45,13 +47,15 @@ export class Runner {
   private asks: Ask[] = [];
   private readonly asked = new Map<string, Ask>();
   private readonly calls = new Map<string, Started>();
+  private readonly presences: Record<string, KanavaPresences<any>> = {};
+  private readonly subscriptions = new Map<string, () => void>();
 
   constructor(test: Case, clock: Clock, transport: 'websocket' | 'sse') {
     this.clock = clock;
     this.links = transport === 'sse' ? FakeHTTP : FakeSocket;
     vi.spyOn(Math, 'random').mockReturnValue(test.random ?? 0);
     const { contract, ...options } = test.options ?? {};
-    if (test.signIn) options.authenticate = (first) => first.call('', 'authenticate', { token: 't' });
+    if (test.signIn) options.authenticate = (first) => first.call({ do: 'authenticate', in: { token: 't' } });
     this.chat = connect({ path: '/c', ...(contract && { contract }) }, 'http://server.test', {}, { WebSocket: FakeSocket, transport, ...options });
     const listen = (event: string, tell: (value: any, meta: any) => unknown) =>
       this.chat.listen(event, undefined, (value, meta) => this.told.push(plain(tell(value, meta))));
@@ -65,6 +69,12 @@ export class Runner {
       listen('t:' + family, (data, meta) => ({
         event: { ...meta, ...(data instanceof Uint8Array ? { b64: Buffer.from(data).toString('base64') } : { data }) },
       }));
+    }
+    for (const family of ['room', 'other']) {
+      const ids = (list: readonly { id: string }[]) => (list.length ? list.map(({ id }) => id) : undefined);
+      (this.presences[family] = presence(this.chat, family))(({ topic, key, count, members, joined, left }) => this.told.push(plain({
+        presence: { topic, key, count, members: members ? [...members.values()] : null, joined: ids(joined), left: ids(left) },
+      })));
     }
     for (const name of ['confirm', 'other']) {
       this.chat.handler(name, (input, { signal, wait }) =>
@@ -98,6 +108,16 @@ export class Runner {
     const options = { signal: abort.signal, ...(key && { key }), ...(timeout !== undefined && { timeout: timeout || Infinity }) };
     this.calls.set(given.as, started);
     run(options, started);
+  }
+
+  private async take(started: Started, iterator: AsyncIterableIterator<unknown>) {
+    started.iterator = iterator;
+    try {
+      for (let item; !(item = await iterator.next()).done; ) started.items.push(item.value);
+      started.ended = {};
+    } catch (error) {
+      started.ended = { error };
+    }
   }
 
   private of(name: string): Started {
@@ -150,23 +170,29 @@ export class Runner {
     pass: (ms) => this.clock.pass(ms),
     call: (c) =>
       this.start(c, (options, started) => {
-        this.chat.call(c.by ?? '', c.do, c.in, options).then(
+        this.chat.call({ do: c.do, by: c.by, in: c.in }, options).then(
           (out) => (started.ended = { out }),
           (error) => (started.ended = { error }),
         );
       }),
-    stream: (c) =>
-      this.start(c, (options, started) => {
-        const iterator = (started.iterator = this.chat.stream(c.by ?? '', c.do, c.in, options));
-        (async () => {
-          try {
-            for (let item; !(item = await iterator.next()).done; ) started.items.push(item.value);
-            started.ended = {};
-          } catch (error) {
-            started.ended = { error };
-          }
-        })();
+    stream: (c) => this.start(c, (options, started) => this.take(started, this.chat.stream({ do: c.do, by: c.by, in: c.in }, options))),
+    members: (m) =>
+      this.start(m, (options, started) => {
+        const [family, ...key] = m.topic.split(':');
+        this.take(started, this.presences[family]!.members(key.join(':'), options));
       }),
+    subscribe: (s) =>
+      this.start(s, (_, started) => {
+        const [family, ...key] = s.topic.split(':');
+        subscribe(this.chat, family)(key.join(':')).then(
+          (off) => {
+            this.subscriptions.set(s.as, off);
+            started.ended = { out: undefined };
+          },
+          (error) => (started.ended = { error }),
+        );
+      }),
+    unsubscribe: (name) => this.subscriptions.get(name)!(),
     abort: (name) => this.of(name).abort.abort(),
     leave: (name) => this.of(name).iterator!.return!(),
     result: ({ of, code, unknownOutcome = false, retryAfter, ...want }) => {
@@ -187,6 +213,7 @@ export class Runner {
     sendBinary: (text) => this.chat.sendBinary(hex(text)),
     told: (want) => {
       const told = this.told.shift();
+      if (want.presence && !('members' in want.presence)) delete told?.presence?.members;
       if ('binary' in want) want = { binary: want.binary.replaceAll(' ', '') };
       expect(told).toEqual(want);
     },

@@ -13,15 +13,15 @@ export function connectJobs(url, options = {}) {
 
 const jobsChannel = (c) => ({
   /** Start a job */
-  start: (input, options) => c.call('', 'start', input, options),
+  start: (input, options) => c.call({ do: 'start', in: input }, options),
   /** All jobs, the newest first */
-  list: (options) => c.call('', 'list', undefined, options),
+  list: (options) => c.call({ do: 'list' }, options),
   /** How a job stands */
-  get: (input, options) => c.call('', 'get', input, options),
+  get: (input, options) => c.call({ do: 'get', in: input }, options),
   /** End a job */
-  cancel: (input, options) => c.call('', 'cancel', input, options),
+  cancel: (input, options) => c.call({ do: 'cancel', in: input }, options),
   /** Follow a job until it is over */
-  watch: (input, options) => c.stream('', 'watch', input, options),
+  watch: (input, options) => c.stream({ do: 'watch', in: input }, options),
   on: {
     ...events(c),
     jobs: onTopic(c, 'jobs'),
@@ -341,12 +341,12 @@ function calls(core) {
   const queue = new Set(); // not sent yet
   const replies = new Map(); // without a frame: the connection is lost
   let ids = 0;
-  const begin = (session, resolve, reject, item, by, action, input, given = {}) => {
+  const begin = (session, resolve, reject, item, frame, given = {}) => {
     const { signal, timeout = options.timeout ?? 10_000, key } = given;
     let timer;
     const call = {
-      action,
-      text: JSON.stringify({ do: action, by: by || undefined, in: input }).slice(1),
+      action: frame.do,
+      text: JSON.stringify(frame).slice(1),
       key, session, id: 0, sent: 0, over: false,
       start: item && given.timeout === undefined ? () => clearTimeout(timer) : undefined,
       item: item && ((value) => call.over || item(value)),
@@ -746,7 +746,7 @@ function upstream(core, post, lost) {
       if (over || response?.status === 204)
         return;
       if (response && ![429, 502, 503, 504].includes(response.status))
-        return lost('the server answered what it was told with ' + response.status);
+        return lost('the server answered with ' + response.status);
       const seconds = Number(response?.headers.get('Retry-After'));
       await new Promise((go) => core.later('post', go, seconds >= 1 ? seconds * 1000 : pause));
     }
@@ -1133,6 +1133,7 @@ function connect(spec, base, opening, options = {}, face = (c) => c) {
   });
   const api = {
     ...asking(),
+    core,
     listen,
     handler,
     sendBinary(data) {

@@ -153,6 +153,11 @@ export interface GalleryChannel extends KanavaChannel<Everything | null> {
     notice(listener: (value: ShopItem | null) => void): () => void;
     lost_(listener: (value: Record<string, Date>) => void): () => void;
   };
+  /** Subscribes, until what comes back is called. */
+  readonly subscribe: {
+    /** To the topic shape:<key>. */
+    readonly shape: KanavaSubscribe;
+  };
   /** Answers what the server asks; each returns a function that stops that. */
   readonly handle: {
     confirm(handler: (input: Tree, asked: KanavaAsked) => Role | Promise<Role>): () => void;
@@ -177,23 +182,23 @@ export function connectGallery(
 }
 
 const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
-  echo: (input, options) => c.call('', 'echo', input, options).then(reviveEverything),
-  walk: (input, options) => c.stream('', 'walk', input, options),
-  list: (options) => c.call('', 'list', undefined, options).then(inEach(reviveShopItem)),
-  odd: (input, options) => c.call('', 'odd', input, options),
-  delete: (options) => c.call('', 'delete', undefined, options),
-  on_: (options) => c.call('', 'on', undefined, options),
-  close_: (options) => c.call('', 'close', undefined, options),
-  sendToAll: (options) => c.call('', 'send-to all', undefined, options),
-  constructor_: (options) => c.call('', 'constructor', undefined, options),
-  proto: (options) => c.call('', '__proto__', undefined, options),
-  extra: (input, options) => c.call('kind', 'extra', input, options),
+  echo: (input, options) => c.call({ do: 'echo', in: input }, options).then(reviveEverything),
+  walk: (input, options) => c.stream({ do: 'walk', in: input }, options),
+  list: (options) => c.call({ do: 'list' }, options).then(inEach(reviveShopItem)),
+  odd: (input, options) => c.call({ do: 'odd', in: input }, options),
+  delete: (options) => c.call({ do: 'delete' }, options),
+  on_: (options) => c.call({ do: 'on' }, options),
+  close_: (options) => c.call({ do: 'close' }, options),
+  sendToAll: (options) => c.call({ do: 'send-to all' }, options),
+  constructor_: (options) => c.call({ do: 'constructor' }, options),
+  proto: (options) => c.call({ do: '__proto__' }, options),
+  extra: (input, options) => c.call({ do: 'extra', by: 'kind', in: input }, options),
   by: {
     kind: {
-      echo: (input, options) => c.call('kind', 'echo', input, options),
+      echo: (input, options) => c.call({ do: 'echo', by: 'kind', in: input }, options),
     },
   },
-  send: (input, options) => c.call('', '', input, options),
+  send: (input, options) => c.call({ do: '', in: input }, options),
   on: {
     ...events(c),
     opened: on(c, ':opened', reviveEverything),
@@ -201,6 +206,9 @@ const galleryChannel = (c: KanavaConnection): GalleryChannel => ({
     chunk: onTopic(c, 'chunk'),
     notice: on(c, 'p:notice', reviveShopItem),
     lost_: on(c, 'p:lost', inValues(toDate)),
+  },
+  subscribe: {
+    shape: subscribe(c, 'shape'),
   },
   handle: {
     confirm: (handler) => c.handler('confirm', handler),
@@ -232,7 +240,7 @@ export function connectHall2(url?: string, options: KanavaOptions<Hall2Channel> 
 }
 
 const hall2Channel = (c: KanavaConnection): Hall2Channel => ({
-  send: (input, options) => c.call('', '', input, options),
+  send: (input, options) => c.call({ do: '', in: input }, options),
   on: {
     ...events(c),
   },

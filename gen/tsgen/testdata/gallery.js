@@ -13,34 +13,37 @@ export function connectGallery(url, opening, options = {}) {
 }
 
 const galleryChannel = (c) => ({
-  echo: (input, options) => c.call('', 'echo', input, options),
+  echo: (input, options) => c.call({ do: 'echo', in: input }, options),
   /**
    * Walk
    * a tree
    */
-  walk: (input, options) => c.stream('', 'walk', input, options),
-  list: (options) => c.call('', 'list', undefined, options),
-  odd: (input, options) => c.call('', 'odd', input, options),
-  delete: (options) => c.call('', 'delete', undefined, options),
-  on_: (options) => c.call('', 'on', undefined, options),
-  close_: (options) => c.call('', 'close', undefined, options),
-  sendToAll: (options) => c.call('', 'send-to all', undefined, options),
-  constructor_: (options) => c.call('', 'constructor', undefined, options),
-  proto: (options) => c.call('', '__proto__', undefined, options),
-  extra: (input, options) => c.call('kind', 'extra', input, options),
+  walk: (input, options) => c.stream({ do: 'walk', in: input }, options),
+  list: (options) => c.call({ do: 'list' }, options),
+  odd: (input, options) => c.call({ do: 'odd', in: input }, options),
+  delete: (options) => c.call({ do: 'delete' }, options),
+  on_: (options) => c.call({ do: 'on' }, options),
+  close_: (options) => c.call({ do: 'close' }, options),
+  sendToAll: (options) => c.call({ do: 'send-to all' }, options),
+  constructor_: (options) => c.call({ do: 'constructor' }, options),
+  proto: (options) => c.call({ do: '__proto__' }, options),
+  extra: (input, options) => c.call({ do: 'extra', by: 'kind', in: input }, options),
   by: {
     kind: {
-      echo: (input, options) => c.call('kind', 'echo', input, options),
+      echo: (input, options) => c.call({ do: 'echo', by: 'kind', in: input }, options),
     },
   },
   /** Sends a message that names no action. */
-  send: (input, options) => c.call('', '', input, options),
+  send: (input, options) => c.call({ do: '', in: input }, options),
   on: {
     ...events(c),
     shape: onTopic(c, 'shape'),
     chunk: onTopic(c, 'chunk'),
     notice: on(c, 'p:notice'),
     lost_: on(c, 'p:lost'),
+  },
+  subscribe: {
+    shape: subscribe(c, 'shape'),
   },
   handle: {
     confirm: (handler) => c.handler('confirm', handler),
@@ -66,7 +69,7 @@ export function connectHall2(url, options = {}) {
 
 const hall2Channel = (c) => ({
   /** Sends a message that names no action. */
-  send: (input, options) => c.call('', '', input, options),
+  send: (input, options) => c.call({ do: '', in: input }, options),
   on: {
     ...events(c),
   },
