@@ -23,5 +23,5 @@ func page() http.Handler {
 // The page's modules, each after those that it imports. The first is generated.
 var modules = []string{
 	"kanava.js", "dom.js", "render.js", "forms.js", "counters.js", "session.js",
-	"rooms.js", "connection.js", "messages.js", "people.js", "jobs.js", "chat.js",
+	"rooms.js", "people.js", "connection.js", "messages.js", "jobs.js", "chat.js",
 }

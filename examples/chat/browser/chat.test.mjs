@@ -192,6 +192,10 @@ test("who comes in sees what was said, once, and who is there", async (t) => {
   await bob.page.goBack();
   await bob.sees("said fourth");
   for (const text of ["said first", "said third", "said fourth"]) assert.equal(await bob.count(text), 1, text);
+
+  await bob.page.close();
+  await alice.page.locator("#people-names li", { hasText: "bob" }).waitFor({ state: "detached" });
+  assert.deepEqual(await alice.page.locator("#people-names li").allTextContents(), ["alice (you)"]);
 });
 
 test("what was said while the network was cut arrives after it, once", async (t) => {

@@ -8,7 +8,6 @@ import { authenticate, fetchToken, session } from "./session.js";
 import { isRoom, longestName, room, roomOfHash, show } from "./rooms.js";
 import { chat, listen, online } from "./connection.js";
 import { loadDraft, received, saveDraft } from "./messages.js";
-import "./people.js";
 import "./jobs.js";
 
 function enter(name) {

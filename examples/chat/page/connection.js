@@ -6,6 +6,7 @@ import { render, shows } from "./render.js";
 import { countLoss } from "./counters.js";
 import { authenticate, session } from "./session.js";
 import { room } from "./rooms.js";
+import { meet } from "./people.js";
 
 /** The client of the room in sight. */
 export let chat;
@@ -36,6 +37,7 @@ export function listen(received) {
   });
   mine.on.room(here.name, (event) => (meanwhile ? meanwhile.push(event) : received(here, event)));
   mine.on.lost((range) => lost(here, range));
+  meet(mine, here.name);
   mine.on.state((state) => mine === chat && changed(state, received));
   mine.on.error(({ code, message }) => {
     if (!saidElsewhere.includes(code)) here.note(`The server reports: ${message}`, "note bad");

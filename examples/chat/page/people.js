@@ -1,45 +1,34 @@
-// Who is in the room: asked when that may have changed, and now and then.
+// Who is in the room, as the server tells it whenever that changes.
 
 import { $, el, set } from "./dom.js";
-import { shows } from "./render.js";
 import { session } from "./session.js";
-import { chat, online } from "./connection.js";
+import { shows } from "./render.js";
 
-const period = 5000; // ms
+const namesShown = 100;
 
-let asked; // what the last answer was for
-let asking = false;
+let present; // what was told last; nothing until then
 
-async function ask() {
-  if (asking || !online() || document.hidden) return;
-  asking = true;
-  const mine = chat;
-  try {
-    const answer = await mine.who();
-    if (mine === chat) showPeople(answer);
-  } catch {
-    // The next answer says it.
-  } finally {
-    asking = false;
-  }
+/** Follows who is in the room of a client, in place of the one before. */
+export function meet(client, room) {
+  present = undefined;
+  client.presence.room(room, (who) => {
+    present = who;
+    showPeople();
+  });
 }
 
-function showPeople({ names, count }) {
+/** Shows who is there. In a crowd the server tells only how many they are. */
+function showPeople() {
+  $("people").hidden = !present;
+  if (!present) return;
+  const { count, members } = present;
+  const names = [...(members?.keys() ?? [])].slice(0, namesShown);
   set($("people-count"), String(count));
   $("people").setAttribute("aria-label", count === 1 ? "1 person is here" : `${count} people are here`);
-  $("people").hidden = false;
   const entries = names.map((name) => el("li", { textContent: name === session.userId ? `${name} (you)` : name }));
-  if (count > names.length) entries.push(el("li", { className: "rest", textContent: `and ${count - names.length} more` }));
+  if (count > names.length) entries.push(el("li", { className: "rest", textContent: names.length ? `and ${count - names.length} more` : `${count} people` }));
   if (!count) entries.push(el("li", { className: "rest", textContent: "Nobody who has signed in." }));
   $("people-names").replaceChildren(...entries);
 }
 
-shows(() => {
-  const now = [online(), session.confirmed, session.userId].join();
-  if (asked?.chat === chat && asked.now === now) return;
-  if (asked?.chat !== chat) $("people").hidden = true;
-  asked = { chat, now };
-  ask();
-});
-
-setInterval(ask, period);
+shows(showPeople);
