@@ -41,6 +41,51 @@ func Typed(with ...Part) string { return join(typed, "src", ".ts", with) }
 // Plain returns the same as JavaScript, made from it by build.mjs.
 func Plain(with ...Part) string { return join(plain, "dist", ".js", with) }
 
+// declaration begins one that other files do not see.
+var declaration = regexp.MustCompile(`(?m)^(?:(?:async )?function\*?|const|type) ([\pL\pN_$]+)`)
+
+var word = regexp.MustCompile(`[\pL\pN_$]+`)
+
+// Used returns a client without the functions that nothing in it mentions:
+// compilers can be told to refuse those.
+func Used(client string) string {
+	pieces := paragraphs(client)
+	mentions := map[string]int{}
+	count := func(text string, n int) {
+		for _, name := range word.FindAllString(text, -1) {
+			mentions[name] += n
+		}
+	}
+	count(client, 1)
+	unused := func(text string) bool {
+		all := declaration.FindAllStringSubmatch(text, -1)
+		if len(all) != 1 || strings.Contains(text, "\nexport ") || strings.HasPrefix(text, "export ") || mentions[all[0][1]] > 1 {
+			return false
+		}
+		count(text, -1)
+		return true
+	}
+	for n := -1; n != len(pieces); { // what only an unused one has mentioned is unused, too
+		n = len(pieces)
+		pieces = slices.DeleteFunc(pieces, unused)
+	}
+	return strings.Join(pieces, "\n\n") + "\n"
+}
+
+// paragraphs are the parts of a file between empty lines that are not inside of
+// anything.
+func paragraphs(file string) []string {
+	var list []string
+	for text := range strings.SplitSeq(strings.TrimSpace(file), "\n\n") {
+		if len(list) > 0 && (text == "" || strings.Contains(" })", text[:1])) {
+			list[len(list)-1] += "\n\n" + text
+		} else {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
 var (
 	imports = regexp.MustCompile(`(?ms)^import .*?;\n|^export \{\};\n`)
 	// Functions of the run-time are for the generated code alone.

@@ -40,12 +40,12 @@ func Generate(m *manifest.Manifest, o Options) ([]byte, error) {
 	w.line("")
 	w.line("// The run-time: the same in every client, but for the parts that not every client needs.")
 	w.line("")
+	runtime := ts.Typed
 	if o.JS {
-		w.b.WriteString(ts.Plain(w.parts()...))
-	} else {
-		w.b.WriteString(ts.Typed(w.parts()...))
+		runtime = ts.Plain
 	}
-	return []byte(w.b.String()), nil
+	w.b.WriteString(runtime(w.parts()...))
+	return []byte(ts.Used(w.b.String())), nil
 }
 
 // writer writes one file.

@@ -22,6 +22,7 @@ go(['test', './gen/tsgen', '-run', 'TestRandom', '-count=1', '-rapid.checks=50']
 mkdirSync('generated/guide');
 cpSync('generated/chat.ts', 'generated/guide/client.ts');
 go(['run', './cmd/kanava', 'gen', 'ts', './examples/hello', '-o', out('guide/hello.ts')]);
+go(['run', './cmd/kanava', 'gen', 'ts', './examples/hello', '--dates', 'date', '-o', out('nodates.ts')]);
 const root = '../../..';
 const guide = readdirSync(`${root}/docs/guide`).filter((name) => name.endsWith('.md')).map((name) => `docs/guide/${name}`);
 let blocks = 0;
@@ -47,6 +48,11 @@ const typed = ['generated', 'generated/random', 'generated/guide'].flatMap((dir)
   readdirSync(dir).filter((name) => name.endsWith('.ts')).map((name) => `${dir}/${name}`));
 run('npx', 'tsc', '--ignoreConfig', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable',
   '--module', 'esnext', '--noEmit', ...typed);
+// Projects can be stricter, and have the file among their sources.
+const clients = typed.filter((name) => !name.startsWith('generated/guide/') || name.endsWith('/hello.ts'));
+run('npx', 'tsc', '--ignoreConfig', '--strict', '--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--module', 'esnext', '--noEmit',
+  '--noUnusedLocals', '--noUnusedParameters', '--noImplicitReturns', '--noImplicitOverride', '--noFallthroughCasesInSwitch',
+  '--noUncheckedIndexedAccess', '--exactOptionalPropertyTypes', '--isolatedModules', ...clients);
 const plain = ['generated', 'generated/random'].flatMap((dir) =>
   readdirSync(dir).filter((name) => name.endsWith('.mjs')).map((name) => `${dir}/${name}`));
 for (const file of plain) run('node', '--check', file);
