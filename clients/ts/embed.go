@@ -77,7 +77,7 @@ func Used(client string) string {
 func paragraphs(file string) []string {
 	var list []string
 	for text := range strings.SplitSeq(strings.TrimSpace(file), "\n\n") {
-		if len(list) > 0 && (text == "" || strings.Contains(" })", text[:1])) {
+		if len(list) > 0 && strings.TrimLeft(text, " })") != text {
 			list[len(list)-1] += "\n\n" + text
 		} else {
 			list = append(list, text)
