@@ -32,6 +32,8 @@ type event struct {
 	views  any           // those that were made; of events with a view that are not only kept
 	frames [form.Count]atomic.Pointer[[]byte]
 	shared [form.Count]Shared
+	run    *eventRun // nil where there are few subscribers; set with the topic's mu held, as is runAt
+	runAt  uint8
 }
 
 // encode sets the payload. The model is nil where the type is not known

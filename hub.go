@@ -216,6 +216,9 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 	n := 0
 	if ts := h.hold(ev.topic, f, f.classOf().keeps()); ts != nil {
 		grown := ts.log.append(ev, time.Now()) // before anybody sees it
+		if len(ts.subs) >= runSubscribers {
+			ts.runs.add(ev)
+		}
 		for _, sub := range ts.subs {
 			if sub.hand(ev) {
 				n++

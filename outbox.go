@@ -33,7 +33,10 @@ type outItem struct {
 	sub   *subscription // of events: once it has ended they are not sent
 	class class         // of events: how they make room for others
 	raw   bool          // a View, or outgoing middleware, has yet to see ev
+	run   uint8         // how many events of ev.run this stands for, ev being the first; 0 for anything else. See eventRun
 	move  *move         // where marks tell the client to stand; nil where ev says so, or nothing does
+
+	runSize int32 // the size of those events
 }
 
 // itemCost is what an item counts besides its bytes: an empty one is not free.
@@ -48,7 +51,10 @@ func (it *outItem) weight() int {
 }
 
 func (it *outItem) size() int {
-	if it.raw {
+	switch {
+	case it.run > 0:
+		return int(it.runSize)
+	case it.raw:
 		return itemCost + it.ev.size()
 	}
 	return itemCost + len(it.frame.Data)

@@ -158,7 +158,12 @@ func (c *conn) leaveHub() {
 func (c *conn) deliver(ev *event, sub *subscription) {
 	it := outItem{raw: c.def.send != nil || ev.view != nil}
 	if !it.raw {
-		it.frame = ev.frame(c.form)
+		f := ev.frame(c.form)
+		if sub.class == ordered && c.marks == nil {
+			c.queueRun(ev, sub, len(f.Data))
+			return
+		}
+		it.frame = f
 	}
 	c.queueEvent(it, ev, sub)
 }
@@ -169,6 +174,15 @@ func (c *conn) pass(ev *event, sub *subscription) {
 	f, ok := ev.hidden(c.form)
 	if ok || c.marks != nil && sub.class == recoverable {
 		c.queueEvent(outItem{frame: f}, ev, sub)
+	}
+}
+
+func (c *conn) queueRun(ev *event, sub *subscription, size int) {
+	if !c.mayRead(sub) {
+		return
+	}
+	if full, _ := c.out.addRun(ev, sub, size, c.queueLimit()); full {
+		c.slow()
 	}
 }
 

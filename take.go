@@ -40,6 +40,10 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 			if it.sub != nil && it.sub.ended.isSet() {
 				continue
 			}
+			if it.run > 0 {
+				batch = c.appendRun(batch, it)
+				continue
+			}
 			f, ok := c.frameOf(it)
 			if c.marks != nil {
 				ok = c.marks.mark(&f, it, ok)

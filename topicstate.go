@@ -34,6 +34,7 @@ type topicState struct {
 	mu   sync.Mutex      // held while an event is handed to all: the one order of a topic
 	subs []*subscription // guarded by mu
 	log  topicLog        // guarded by mu
+	runs runs            // guarded by mu
 	gone bool            // guarded by mu: the hub has forgotten it
 
 	floors floors // guarded by mu: of a Private topic
