@@ -34,6 +34,7 @@ func (c *conn) add(out *batch, f kanava.Frame, inline int) {
 		}
 		if p != nil {
 			payload, rsv = p, wsframe.Rsv1
+			out.odd = true
 		}
 	}
 	out.add(f.Binary, rsv, payload, inline)

@@ -100,12 +100,16 @@ func (c *conn) flush(out *batch) bool {
 func (c *conn) gather(out *batch) (end *kanava.Closing) {
 	inline := c.wire.inline()
 	for out.size < maxBatch {
-		out.frames, end = c.link.Take(out.frames[:0], maxBatch-out.size)
-		if end != nil || len(out.frames) == 0 {
+		had := len(out.frames)
+		out.frames, end = c.link.Take(out.frames, maxBatch-out.size)
+		if end != nil || len(out.frames) == had {
 			return end
 		}
-		for i := range out.frames {
-			c.add(out, out.frames[i], inline)
+		if had == 0 && c.packed == 0 && out.again() {
+			continue
+		}
+		for i := range out.frames[had:] {
+			c.add(out, out.frames[had+i], inline)
 		}
 	}
 	c.again()
@@ -146,6 +150,7 @@ func (c *conn) control(out *batch) (more, last bool) {
 	defer c.mu.Unlock()
 	due := c.due
 	c.due = 0
+	out.odd = out.odd || due != 0
 	switch {
 	case c.phase.Load() == open:
 		if due&duePong != 0 {
@@ -184,11 +189,55 @@ func (c *conn) lookUp() {
 type batch struct {
 	frames []kanava.Frame
 	size   int         // of all payloads
+	odd    bool        // there is more in it than the frames as they are
 	bytes  []byte      // headers, control frames and small payloads
 	start  int         // bytes[start:] is not in vecs yet
 	vecs   net.Buffers // parts of bytes, and large payloads
 	todo   net.Buffers // what of vecs is not written yet
 	packed []byte      // where messages are compressed
+	last   lastBatch
+}
+
+// lastBatch is a batch of shared frames, and nothing else: the subscribers of a
+// topic are written to one after the other, and get the same.
+type lastBatch struct {
+	frames []kanava.Frame
+	size   int
+	bytes  []byte
+}
+
+// again adds the last batch once more, if its frames are those that were taken.
+func (b *batch) again() bool {
+	last := &b.last
+	if len(b.bytes) > 0 || len(b.frames) != len(last.frames) {
+		return false
+	}
+	for i := range b.frames {
+		x, y := &b.frames[i], &last.frames[i]
+		if x.Shared == nil || x.Shared != y.Shared || x.Binary != y.Binary {
+			return false
+		}
+	}
+	b.vecs = append(b.vecs, last.bytes, nil)
+	b.size = last.size
+	return true
+}
+
+// remember makes the batch the last one, if it can be.
+func (b *batch) remember() {
+	if len(b.frames) == 0 || len(b.bytes) == 0 || len(b.vecs) != 1 || b.odd {
+		return
+	}
+	for i := range b.frames {
+		if b.frames[i].Shared == nil {
+			return
+		}
+	}
+	last := &b.last
+	clear(last.frames)
+	b.frames, last.frames = last.frames[:0], b.frames
+	b.bytes, last.bytes = last.bytes[:0], b.bytes
+	last.size = b.size
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -209,13 +258,16 @@ func (b *batch) add(binary bool, rsv byte, payload []byte, inline int) {
 	b.start = len(b.bytes)
 }
 
-func (b *batch) empty() bool { return len(b.bytes) == 0 }
+func (b *batch) empty() bool { return len(b.bytes) == 0 && len(b.vecs) == 0 }
 
 // finish makes todo all that was added.
 func (b *batch) finish() {
 	if b.start < len(b.bytes) {
 		b.vecs = append(b.vecs, b.bytes[b.start:])
 		b.start = len(b.bytes)
+	}
+	if len(b.vecs) == 2 && len(b.vecs[1]) == 0 {
+		b.vecs = b.vecs[:1] // nothing came behind the last batch
 	}
 	b.todo = b.vecs
 }
@@ -243,18 +295,24 @@ func (b *batch) keep() (todo net.Buffers) {
 
 // reset forgets what was added, and lets go of all payloads.
 func (b *batch) reset() {
+	b.remember()
 	clear(b.frames)
 	clear(b.vecs)
-	b.frames, b.size, b.bytes, b.start = b.frames[:0], 0, b.bytes[:0], 0
+	b.frames, b.size, b.odd, b.bytes, b.start = b.frames[:0], 0, false, b.bytes[:0], 0
 	b.vecs, b.todo = b.vecs[:0], nil
 }
 
 // large reports whether the batch holds so much memory that it is not to be used
 // again.
-func (b *batch) large() bool { return cap(b.bytes) > 2*maxBatch || cap(b.packed) > 2*maxBatch }
+func (b *batch) large() bool {
+	return max(cap(b.bytes), cap(b.packed), cap(b.last.bytes)) > 2*maxBatch
+}
 
 func (b *batch) free() {
-	if b.reset(); !b.large() {
+	b.reset()
+	clear(b.last.frames)
+	b.last.frames = b.last.frames[:0]
+	if !b.large() {
 		batches.Put(b)
 	}
 }

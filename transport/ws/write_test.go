@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -291,4 +292,56 @@ func benchmarkEcho(b *testing.B, l *fakeLink, out []byte, size int) {
 	b.ReportMetric(float64(len(in)), "B/frame")
 	nc.Close()
 	<-l.ended
+}
+
+// Subscribers who get the same frames are sent the same bytes, whatever each of
+// them is told besides.
+func TestSameFramesForMany(t *testing.T) {
+	onWires(t, func(t *testing.T, first *fakeLink) {
+		shared := func(text string) kanava.Frame { return kanava.Frame{Data: []byte(text), Shared: &kanava.Shared{}} }
+		events := []kanava.Frame{shared("one"), shared("two"), shared(strings.Repeat("large", 1000)), shared("three")}
+		small := []kanava.Frame{events[0], events[1], events[3]}
+		own := textFrame("own")
+		batches := [][]kanava.Frame{
+			small, small, events, small, {own}, small, append(slices.Clone(small), own), small,
+			append([]kanava.Frame{own}, small...), {events[0]}, small[:2], small[1:], small, events, events,
+		}
+		const n = 5
+		var links []*fakeLink
+		var clients []*client
+		for range n {
+			l := newLink(Options{})
+			l.peer.h.stream = first.peer.h.stream
+			_, c := connectSocket(t, l)
+			links, clients = append(links, l), append(clients, c)
+		}
+		for round := range 50 {
+			for i := range links {
+				frames := batches[(round+i*(round%3))%len(batches)]
+				links[i].send(frames...)
+				if round%7 == 0 {
+					clients[i].write(masked(true, ws.OpPing, "p"))
+				}
+			}
+			for i, c := range clients {
+				pong := round%7 != 0
+				frames := batches[(round+i*(round%3))%len(batches)]
+				for len(frames) > 0 || !pong {
+					f := c.read()
+					switch {
+					case f.Header.OpCode == ws.OpPong:
+						pong = true
+					case len(frames) == 0 || string(f.Payload) != string(frames[0].Data):
+						t.Fatalf("round %d: client %d read %.20q", round, i, f.Payload)
+					default:
+						frames = frames[1:]
+					}
+				}
+			}
+		}
+		for i, c := range clients {
+			c.nc.Close()
+			wantEnd(t, links[i], kanava.Closing{Code: 1006})
+		}
+	})
 }
