@@ -240,18 +240,28 @@ func (o *outbox) tellRoom() {
 	}
 }
 
-// take moves at most about maxBytes of items, at least one, to the end of
-// batch. When nothing waits it returns what closes the connection, if
-// anything, and the next item wakes the transport. Topics that are behind go on
-// when no more than half of limit waits. It reports whether there is news.
-func (o *outbox) take(batch []outItem, maxBytes, limit int) (_ []outItem, closing *Closing, news bool) {
+// take moves at most about maxBytes of items, at least one, to batch, which is
+// made if there is something and it is nil. When nothing waits it returns what
+// closes the connection, if anything, and the next item wakes the transport.
+// Topics that are behind go on when no more than half of limit waits. It reports
+// whether there is news.
+func (o *outbox) take(batch *[]outItem, maxBytes, limit int) (_ *[]outItem, closing *Closing, news bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	batch, n := o.pop(batch, maxBytes)
-	if o.isBehind() {
-		o.catchUp(limit / 2)
-		if n == 0 {
-			batch, n = o.pop(batch, maxBytes)
+	if batch != nil {
+		*batch = (*batch)[:0]
+	} else if o.first() != 0 || o.isBehind() {
+		batch = takePool.Get().(*[]outItem)
+		*batch = (*batch)[:0]
+	}
+	n := 0
+	if batch != nil {
+		*batch, n = o.pop(*batch, maxBytes)
+		if o.isBehind() {
+			o.catchUp(limit / 2)
+			if n == 0 {
+				*batch, n = o.pop(*batch, maxBytes)
+			}
 		}
 	}
 	news = o.classes != nil && o.classes.dropped != o.classes.told

@@ -139,7 +139,8 @@ func (m *boxModel) close(discard bool) {
 }
 
 func (m *boxModel) take(most int) {
-	got, closing, news := m.box.take(nil, most, m.want.limit)
+	var got []outItem
+	_, closing, news := m.box.take(&got, most, m.want.limit)
 	want := m.want.take(most)
 	if len(got) == 0 {
 		m.asleep = true

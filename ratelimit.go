@@ -133,9 +133,13 @@ func (b *bucket) fullAt() time.Time { return begun.Add(time.Duration(b.full.Load
 // meter charges a message before anything is done for it: to the connection
 // and to its user.
 func (c *conn) meter() *Error {
+	b := c.ofUser.Load()
+	if b == nil && c.def.limits.Rate.unlimited() {
+		return nil
+	}
 	now := time.Now()
 	wait := c.rate.take(c.def.limits.Rate, now)
-	if b := c.ofUser.Load(); b != nil && wait == 0 {
+	if b != nil && wait == 0 {
 		wait = b.all.take(c.core.limits.UserRate, now)
 		if own := c.def.own.UserRate; own != (Rate{}) && wait == 0 {
 			wait = b.of(c.def).take(own, now)

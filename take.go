@@ -14,18 +14,20 @@ var takePool = sync.Pool{New: func() any { return new([]outItem) }}
 // take implements Link.Take.
 func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 	start := len(batch)
-	items := takePool.Get().(*[]outItem)
+	var items *[]outItem
 	defer func() {
-		clear(*items)
-		takePool.Put(items)
+		if items != nil {
+			clear(*items)
+			takePool.Put(items)
+		}
 	}()
 	for {
 		var closing *Closing
 		var news bool
-		if *items, closing, news = c.out.take((*items)[:0], maxBytes, c.queueLimit()); news {
+		if items, closing, news = c.out.take(items, maxBytes, c.queueLimit()); news {
 			c.tellDropped(c.out.news())
 		}
-		if len(*items) == 0 {
+		if items == nil || len(*items) == 0 {
 			if closing != nil && c.announceClose(closing) {
 				return append(batch, awayFrame(closing)), nil
 			}

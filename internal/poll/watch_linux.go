@@ -6,7 +6,7 @@ import "time"
 
 const (
 	// watchTime is how often the guards of the loops are looked at: a handler
-	// that is met twice loses its loop.
+	// that is met again loses its loop.
 	watchTime = 150 * time.Microsecond
 	// watchLong is for how many such times nothing may happen before the watch
 	// ends.
@@ -24,10 +24,11 @@ func (s *set) watch() {
 		return
 	}
 	go func() {
-		seen := make([]uint64, len(s.loops))
+		seen := make([]sight, len(s.loops))
 		for quiet := 0; quiet < watchLong; quiet++ {
+			began := time.Now()
 			time.Sleep(watchTime)
-			if s.look(seen) {
+			if s.look(seen, time.Since(began) > 4*watchTime) {
 				quiet = 0
 			}
 		}
@@ -42,18 +43,29 @@ func (s *set) watch() {
 	}()
 }
 
-// look takes the loops away from handlers that hold them for the second time,
-// and reports whether anything has happened. seen is what it saw last.
-func (s *set) look(seen []uint64) (news bool) {
+// sight is what the watch has seen of a loop.
+type sight struct {
+	guard uint64
+	again int // how many times it was the same since
+}
+
+// look takes the loops away from handlers that hold them for too long, and
+// reports whether anything has happened. If it comes late, the whole process may
+// have had to wait, and not the handler have taken long: then once more counts.
+func (s *set) look(seen []sight, late bool) (news bool) {
 	for i := range s.loops {
-		l := &s.loops[i]
+		l, x := &s.loops[i], &seen[i]
 		g := l.guard.Load()
-		switch {
-		case g != seen[i]:
-			seen[i], news = g, true
-		case g&busy != 0:
+		if g != x.guard {
+			*x, news = sight{guard: g}, true
+			continue
+		}
+		if g&busy == 0 {
+			continue
+		}
+		news = true
+		if x.again++; x.again > 1 || !late {
 			l.takeOver(g)
-			news = true
 		}
 	}
 	return news

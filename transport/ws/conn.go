@@ -55,11 +55,12 @@ type conn struct {
 	deaf   bool           // belongs to the reader: the client broke a rule, its bytes mean nothing
 	alive  bool           // the link has a message that is sent in place of a ping
 
-	parked  atomic.Bool   // nobody reads, because the link is full
-	phase   atomic.Uint32 // changes with mu held
-	writing atomic.Uint32 // idle, running or again
-	heard   atomic.Int64  // clock when the last byte came from the client
-	wrote   atomic.Int64  // the same of the last byte to the client; kept only if alive is set
+	parked   atomic.Bool   // nobody reads, because the link is full
+	phase    atomic.Uint32 // changes with mu held
+	controls atomic.Bool   // due may be set; changes with mu held
+	writing  atomic.Uint32 // idle, running or again
+	heard    atomic.Int64  // clock when the last byte came from the client
+	wrote    atomic.Int64  // the same of the last byte to the client; kept only if alive is set
 
 	mu       sync.Mutex // guards what follows
 	due      controls   // control frames to be written
@@ -180,11 +181,18 @@ func (c *conn) leave(cause kanava.Closing, body []byte, f farewell) {
 		cause: cause, goodbye: body, deadline: time.Now().Add(closeTime),
 		answered: f == nothingMore, broken: f == endOfStream,
 	}
-	c.due, c.pong = dueClose, nil
+	c.pong = nil
+	c.want(dueClose)
 	c.wire.after(closeTime)
 	c.mu.Unlock()
 	c.unpark() // to read the client's close frame
 	c.kick()
+}
+
+// want notes that control frames are due. mu is held.
+func (c *conn) want(frames controls) {
+	c.due |= frames
+	c.controls.Store(true)
 }
 
 // leaveWith is leave with a close frame that tells the cause.

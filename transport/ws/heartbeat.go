@@ -37,11 +37,11 @@ func (c *conn) tick() {
 	next, due := ping-time.Duration(now-quiet), false
 	switch {
 	case c.parked.Load(): // the server does not listen, but a write finds a client that is gone
-		c.due |= duePing
+		c.want(duePing)
 		next, due = ping, true
 	case next > 0: // nobody is silent
 	case c.pinged != heard: // an own write may be blocked; the client has time from when the ping goes out
-		c.due |= duePing
+		c.want(duePing)
 		next, due = min(ping, pongWait), true
 	default:
 		next = min(ping, pongWait-time.Duration(now-c.pingedAt))
@@ -65,7 +65,7 @@ func (c *conn) answer(body []byte) {
 	if c.phase.Load() == open {
 		pong := bytes.Clone(body)
 		c.pong = &pong
-		c.due |= duePong
+		c.want(duePong)
 	}
 	c.mu.Unlock()
 	c.kick()

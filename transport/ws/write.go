@@ -146,10 +146,14 @@ func (c *conn) sent(err error, last bool) (more bool) {
 // anything may be written, and whether this is the close frame, after which
 // nothing may be (RFC 6455 section 5.5.1).
 func (c *conn) control(out *batch) (more, last bool) {
+	if c.phase.Load() == open && !c.controls.Load() {
+		return true, false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	due := c.due
 	c.due = 0
+	c.controls.Store(false)
 	out.odd = out.odd || due != 0
 	switch {
 	case c.phase.Load() == open:

@@ -303,8 +303,12 @@ func TestSameFramesForMany(t *testing.T) {
 		small := []kanava.Frame{events[0], events[1], events[3]}
 		own := textFrame("own")
 		batches := [][]kanava.Frame{
-			small, small, events, small, {own}, small, append(slices.Clone(small), own), small,
-			append([]kanava.Frame{own}, small...), {events[0]}, small[:2], small[1:], small, events, events,
+			small, small, events, small,
+			{own},
+			small, append(slices.Clone(small), own), small,
+			append([]kanava.Frame{own}, small...),
+			{events[0]},
+			small[:2], small[1:], small, events, events,
 		}
 		const n = 5
 		var links []*fakeLink
