@@ -1,51 +1,23 @@
 // Against the real server, the chat example, through something that lets no WebSocket through, or loses what it should not.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import WebSocket from 'ws';
+import { ChatServer } from './chatserver.js';
 import { connectChat, type ChatChannel, type KanavaOptions, type KanavaPresence, type Person, type RoomEvent } from './generated/chat.js';
 import { Proxy, type Block } from './proxy.js';
 
-const root = new URL('../../../', import.meta.url).pathname;
-const folder = mkdtempSync(join(tmpdir(), 'kanava-chat-'));
-const binary = join(folder, 'chat');
+const server = new ChatServer();
 const chats: ChatChannel[] = [];
-let server: ChildProcess;
-let direct: string; // the server
 let url: string; // the proxy
 let proxy: Proxy;
 
-async function start(addr = '127.0.0.1:0') {
-  server = spawn(binary, ['-addr', addr], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, KANAVA_CHAT_SECRET: 'only for tests, 32 bytes at least' } });
-  for await (const line of createInterface({ input: server.stderr! })) {
-    const found = /open (http:\/\/\S+)/.exec(line);
-    if (!found) continue;
-    direct = found[1]!;
-    server.stderr!.resume();
-    return;
-  }
-  throw new Error('the server did not start');
-}
-
-async function stop(signal: NodeJS.Signals) {
-  const exit = once(server, 'exit');
-  server.kill(signal);
-  await exit;
-}
-
 beforeAll(async () => {
-  await promisify(execFile)('go', ['build', '-o', binary, './examples/chat'], { cwd: root });
-  await start();
+  await server.build();
+  await server.start();
 }, 300_000);
 
 beforeEach(async () => {
   proxy = new Proxy();
-  url = await proxy.listen(direct);
+  url = await proxy.listen(server.url);
 });
 
 afterEach(() => {
@@ -54,10 +26,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-afterAll(async () => {
-  await stop('SIGKILL');
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => server.remove());
 
 const open = (room: string, user: string, options: KanavaOptions<ChatChannel> = {}, base = url) => {
   const chat = connectChat(base, { room }, { WebSocket, authenticate: async (first) => first.authenticate({ token: await token(user) }), ...options });
@@ -65,7 +34,7 @@ const open = (room: string, user: string, options: KanavaOptions<ChatChannel> = 
   return chat;
 };
 
-const token = async (user: string) => ((await (await fetch(`${direct}/token?user=${user}`)).json()) as { token: string }).token;
+const token = async (user: string) => ((await (await fetch(`${server.url}/token?user=${user}`)).json()) as { token: string }).token;
 
 /** Everything that was told from now on, to wait for. */
 function gather<T>(listen: (listener: (value: T) => void) => unknown) {
@@ -90,7 +59,7 @@ test.each<Block>(['answers 200', 'answers 400', 'answers 426', 'swallows', 'cuts
   'a proxy that %s: everything goes by server-sent events', async (block) => {
     proxy.block = block;
     const ada = open('r1', 'ada');
-    const bob = open('r1', 'bob', {}, direct);
+    const bob = open('r1', 'bob', {}, server.url);
     const heard = gather<RoomEvent>(ada.on.room);
     const bytes = gather(ada.on.binary);
     expect(await ada.opened).toEqual({ welcome: 'Welcome to r1!' });
@@ -122,7 +91,7 @@ test('when the block ends it comes back by WebSocket, and misses nothing', async
   vi.stubGlobal('removeEventListener', () => {});
   proxy.block = 'answers 400';
   const ada = open('r2', 'ada');
-  const bob = open('r2', 'bob', {}, direct);
+  const bob = open('r2', 'bob', {}, server.url);
   const heard = gather<RoomEvent>(ada.on.room);
   const lost = gather(ada.on.lost);
   const states = gather(ada.on.state);
@@ -146,7 +115,7 @@ test('when the block ends it comes back by WebSocket, and misses nothing', async
 
 test('answers to POSTs that are lost: each message is taken once, and in order', async () => {
   const ada = open('r3', 'ada', { transport: 'sse' });
-  const bob = open('r3', 'bob', {}, direct);
+  const bob = open('r3', 'bob', {}, server.url);
   const heard = gather<RoomEvent>(bob.on.room);
   await bob.whoami();
   await ada.whoami();
@@ -159,7 +128,7 @@ test('answers to POSTs that are lost: each message is taken once, and in order',
 
 test('many calls at once are few POSTs, and in order', async () => {
   const ada = open('r4', 'ada', { transport: 'sse' });
-  const bob = open('r4', 'bob', {}, direct);
+  const bob = open('r4', 'bob', {}, server.url);
   const heard = gather<RoomEvent>(bob.on.room);
   await bob.whoami();
   await ada.whoami();
@@ -172,7 +141,7 @@ test('many calls at once are few POSTs, and in order', async () => {
 
 test('what was missed while the connection was cut comes again', async () => {
   const ada = open('r5', 'ada', { transport: 'sse' });
-  const bob = open('r5', 'bob', {}, direct);
+  const bob = open('r5', 'bob', {}, server.url);
   const heard = gather<RoomEvent>(ada.on.room);
   const lost = gather(ada.on.lost);
   const states = gather(ada.on.state);
@@ -197,10 +166,10 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('the server restarts (%s): signed in 
   const states = gather(bob.on.state);
   await ada.sendMessage({ message: 'before' });
   await heard.until((all) => all.length === 1);
-  await stop(signal);
+  await server.stop(signal);
   await states.until((all) => all.some(({ name }) => name !== 'open'));
   const waiting = ada.sendMessage({ message: 'while it is away' }, { timeout: 30_000, key: 'k' });
-  await start(new URL(direct).host);
+  await server.start(new URL(server.url).host);
   await states.until((all) => all.some(({ name }) => name === 'open'));
   await waiting;
   await bob.whoami();

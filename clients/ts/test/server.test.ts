@@ -1,56 +1,25 @@
 // Against the real server: the chat example, which is stopped, killed and started again.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { ChatServer } from './chatserver.js';
 import { connectChat, type ChatChannel, type RoomEvent } from './sample.js';
 
-const root = new URL('../../../', import.meta.url).pathname;
-const folder = mkdtempSync(join(tmpdir(), 'kanava-chat-'));
-const binary = join(folder, 'chat');
+const server = new ChatServer();
 const chats: ChatChannel[] = [];
-let server: ChildProcess;
-let url: string;
-
-async function start(addr = '127.0.0.1:0') {
-  server = spawn(binary, ['-addr', addr], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, KANAVA_CHAT_SECRET: 'only for tests, 32 bytes at least' } });
-  for await (const line of createInterface({ input: server.stderr! })) {
-    const found = /open (http:\/\/\S+)/.exec(line);
-    if (!found) continue;
-    url = found[1]!;
-    server.stderr!.resume();
-    return;
-  }
-  throw new Error('the server did not start');
-}
-
-async function stop(signal: NodeJS.Signals) {
-  const exit = once(server, 'exit');
-  server.kill(signal);
-  await exit;
-}
 
 beforeAll(async () => {
-  await promisify(execFile)('go', ['build', '-o', binary, './examples/chat'], { cwd: root });
-  await start();
+  await server.build();
+  await server.start();
 }, 300_000);
 
 afterEach(() => {
   for (const chat of chats.splice(0)) chat.close();
 });
 
-afterAll(async () => {
-  await stop('SIGKILL');
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => server.remove());
 
 const open = (room: string, user?: string) => {
-  const chat = connectChat(url, { room }, {
+  const chat = connectChat(server.url, { room }, {
     WebSocket,
     authenticate: user ? async (first) => first.authenticate({ token: await token(user) }) : undefined,
   });
@@ -59,7 +28,7 @@ const open = (room: string, user?: string) => {
 };
 
 const token = async (user: string) => {
-  const { token } = (await (await fetch(`${url}/token?user=${user}`)).json()) as { token: string };
+  const { token } = (await (await fetch(`${server.url}/token?user=${user}`)).json()) as { token: string };
   return token;
 };
 
@@ -120,7 +89,7 @@ test('opening data that is refused ends the channel with its reason', async () =
 });
 
 test('a token that is refused twice ends the channel', async () => {
-  const chat = connectChat(url, { room: 'r' }, { WebSocket, authenticate: (first) => first.authenticate({ token: 'wrong' }) });
+  const chat = connectChat(server.url, { room: 'r' }, { WebSocket, authenticate: (first) => first.authenticate({ token: 'wrong' }) });
   chats.push(chat);
   const errors = gather(chat.on.error);
   await expect(chat.sendMessage({ message: 'x' })).rejects.toMatchObject({ code: 'unavailable', unknownOutcome: false });
@@ -137,12 +106,12 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('the server restarts (%s): signed in 
   await ada.sendMessage({ message: 'before' });
   await heard.until((all) => all.length === 1);
 
-  const { host } = new URL(url);
+  const { host } = new URL(server.url);
   const noticed = gather(ada.on.state).until((all) => all.length > 0);
-  await stop(signal);
+  await server.stop(signal);
   await noticed;
   const waiting = ada.sendMessage({ message: 'while it is away' }, { timeout: 30_000 });
-  await start(host);
+  await server.start(host);
   await states.until((all) => all.filter((s) => s.name === 'open').length > 1);
   await waiting;
   await bob.sendMessage({ message: 'bob is signed in' }, { timeout: 30_000 });

@@ -1,0 +1,44 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+/** The chat example as a process: built once, and started as often as it is stopped. */
+export class ChatServer {
+  /** Where it listens, or has listened last. */
+  url = '';
+  readonly #folder = mkdtempSync(join(tmpdir(), 'kanava-chat-'));
+  readonly #binary = join(this.#folder, 'chat');
+  #process: ChildProcess | undefined;
+
+  async build() {
+    await promisify(execFile)('go', ['build', '-o', this.#binary, './examples/chat'], { cwd: new URL('../../../', import.meta.url).pathname });
+  }
+
+  async start(addr = '127.0.0.1:0') {
+    const env = { ...process.env, KANAVA_CHAT_SECRET: 'only for tests, 32 bytes at least' };
+    this.#process = spawn(this.#binary, ['-addr', addr], { stdio: ['ignore', 'ignore', 'pipe'], env });
+    for await (const line of createInterface({ input: this.#process.stderr! })) {
+      const found = /open (http:\/\/\S+)/.exec(line);
+      if (!found) continue;
+      this.url = found[1]!;
+      this.#process.stderr!.resume();
+      return;
+    }
+    throw new Error('the server did not start');
+  }
+
+  async stop(signal: NodeJS.Signals) {
+    const exit = once(this.#process!, 'exit');
+    this.#process!.kill(signal);
+    await exit;
+  }
+
+  async remove() {
+    await this.stop('SIGKILL');
+    rmSync(this.#folder, { recursive: true });
+  }
+}
