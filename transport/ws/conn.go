@@ -144,11 +144,11 @@ func (c *conn) open(w wire, l link) {
 	c.alive = l.KeepAlive() != nil
 	c.heardNow()
 	c.wrote.Store(c.heard.Load())
+	l.Start() // before anything is read: the link cannot take a message earlier
 	c.mu.Lock()
 	c.pinged = -1
 	c.phase.Store(open)
 	c.mu.Unlock()
-	l.Start()
 }
 
 // Wake implements [kanava.Peer].

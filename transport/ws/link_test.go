@@ -21,6 +21,7 @@ type fakeLink struct {
 	isFull  func() bool                                // nil: what full says
 	work    func(kanava.Host)                          // what is to be done for each message; nil: nothing
 	alive   []byte                                     // what KeepAlive returns
+	start   func()                                     // what Start does; nil: nothing
 
 	mu      sync.Mutex // guards what follows
 	got     []string   // messages; those in binary begin with "bin:"
@@ -35,7 +36,11 @@ type fakeLink struct {
 
 func (l *fakeLink) Limits() kanava.Limits { return kanava.Limits{Message: 64 << 10} }
 
-func (l *fakeLink) Start() {}
+func (l *fakeLink) Start() {
+	if l.start != nil {
+		l.start()
+	}
+}
 
 func (l *fakeLink) Charge(n int) {
 	l.mu.Lock()

@@ -217,3 +217,30 @@ func dialEcho(t *testing.T, web *httptest.Server) *client {
 	}
 	return c
 }
+
+// What a client has sent at once does not reach the link before Start has
+// returned: the core would not know what to do with a hello.
+func TestSocketStartsBeforeItReads(t *testing.T) {
+	onWires(t, func(t *testing.T, l *fakeLink) {
+		got := make(chan string, 1)
+		l.receive = func(data []byte, _ bool) bool { got <- string(data); return true }
+		l.start = func() {
+			l.peer.Wake() // whoever looks for something to read finds it
+			select {
+			case s := <-got:
+				t.Errorf("received %q before Start has returned", s)
+				got <- s
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		server, nc := tcpPair(t)
+		c := newClient(t, nc)
+		c.write(message("early"))
+		l.peer.begin(server, l, nil)
+		if s := <-got; s != "early" {
+			t.Errorf("received %q", s)
+		}
+		c.nc.Close()
+		wantEnd(t, l, kanava.Closing{Code: 1006})
+	})
+}
