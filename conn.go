@@ -24,9 +24,9 @@ type conn struct {
 	form        form.Form
 	id          string
 	subprotocol string
-	opening     any  // pointer to the opening data
-	ch          Conn // the *Channel
-	opened      time.Time
+	opening     any   // pointer to the opening data
+	ch          Conn  // the *Channel
+	opened      int64 // since begun
 	life        lifetime
 	out         outbox
 	v1          *envelopeConn // what kanava.v1 needs besides; nil in other forms
@@ -63,7 +63,7 @@ type conn struct {
 	beside    int32 // how many of them others run beside
 	holders   int32 // running calls that the close waits for
 	bytes     int   // of waiting
-	waiting   fifo[message]
+	waiting   borrowed[message]
 	calls     *call         // the running ones
 	ordered   *call         // the one whose turn it is
 	values    *values       // nil while none is kept
@@ -101,6 +101,9 @@ type messageRoom struct {
 	data  []byte
 	found []jsonscan.Member
 }
+
+// messages lends queues of messages that wait.
+var messages lender[message]
 
 var messagePool = sync.Pool{New: func() any { return &messageRoom{data: make([]byte, 0, 512)} }}
 
@@ -221,7 +224,7 @@ func (c *conn) enqueue(m message) (more, work bool) {
 		c.sendError(form.Route{ID: m.id}, Errorf(CodeResourceExhausted, "too many calls are waiting: the limit is %d", c.def.limits.WaitingCalls))
 		return true, false
 	}
-	c.waiting.push(m)
+	c.waiting.push(m, &messages)
 	c.bytes += len(m.data)
 	if c.phase == phaseOpen && !c.working {
 		c.working, work = true, true
@@ -310,7 +313,7 @@ func (c *conn) nextMessage() (m message, ok bool) {
 		c.settle()
 		return m, false
 	}
-	m = c.waiting.pop()
+	m = c.waiting.pop(&messages)
 	c.bytes -= len(m.data)
 	c.looking = true
 	if c.v1 != nil {
@@ -445,7 +448,7 @@ func (c *conn) disconnect(code CloseCode, reason string) {
 // discard drops the messages that wait; c.mu is held.
 func (c *conn) discard() {
 	for c.waiting.len() > 0 {
-		m := c.waiting.pop()
+		m := c.waiting.pop(&messages)
 		m.release()
 	}
 	c.bytes = 0
@@ -486,7 +489,7 @@ func (c *conn) farewell(started bool) {
 func (c *conn) bury() {
 	c.tellDropped(c.out.news())
 	code, _ := c.closed()
-	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Since(c.opened))
+	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Duration(sinceBegun(time.Now())-c.opened))
 	c.core.remove(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()

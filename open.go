@@ -46,7 +46,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	if s.isDraining() {
 		return nil, s.unavailable()
 	}
-	c := &conn{core: s, def: m.def, id: rand.Text(), opened: time.Now()}
+	c := &conn{core: s, def: m.def, id: rand.Text(), opened: sinceBegun(time.Now())}
 	c.out.peer = peer
 	var refused *Error
 	if c.addresses, refused = s.enterAddress(m.def, req.RemoteAddr); refused != nil {

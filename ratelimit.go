@@ -38,8 +38,8 @@ type bucket struct {
 	full atomic.Int64 // when the bucket will be full again, in nanoseconds since begun
 }
 
-// begun is what the times of buckets are counted from: so long ago that the
-// virtual times of tests are later, too.
+// begun is what times are counted from where a time.Time is too large: so long
+// ago that the virtual times of tests are later, too.
 var begun = time.Now().Add(-100 * 365 * 24 * time.Hour)
 
 func sinceBegun(t time.Time) int64 { return int64(t.Sub(begun)) }
