@@ -128,8 +128,15 @@ e2e: ## Clients through cuts, kills, black holes and expiring sessions; needs No
 	cd e2e/js && npm ci --no-audit --no-fund
 	$(strip cd $(E2E) && GOWORK=off KANAVA_E2E='$(SURVIVORS)' CHROMIUM="$(CHROMIUM)" $(GO) test -timeout 15m $(TESTFLAGS) ./...)
 
+# Some code differs by system and processor, above all that of sockets.
+PLATFORMS ?= linux/amd64 linux/arm64 linux/386 linux/arm darwin/arm64 windows/amd64 freebsd/amd64 js/wasm
+
+.PHONY: cross
+cross: ## Build and vet what differs by system and processor (PLATFORMS='linux/arm64')
+	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./internal/poll ./transport/ws || exit 1; done
+
 .PHONY: check
-check: test jsonv2 vet lint build-alone stale race ts browser peers e2e soak ## Everything that CI checks
+check: test jsonv2 vet cross lint build-alone stale race ts browser peers e2e soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000

@@ -72,6 +72,9 @@ type task struct {
 // batch poke each other for is done at its end.
 const maxEvents = 64
 
+// edge is EPOLLET: what package syscall calls so is negative on some processors.
+const edge = 1 << 31
+
 // bellSlot stands for the bell among the slots of members.
 const bellSlot = ^uint32(0)
 
@@ -105,7 +108,6 @@ func (p *Place) Join(fd int, h Handler) error {
 	m.h = h
 	l.count++
 	p.loop, p.slot, p.gen = l, slot, m.gen
-	const edge = -syscall.EPOLLET // the constant of package syscall is negative
 	err := l.control(fd, &syscall.EpollEvent{
 		Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge,
 		Fd:     int32(slot), Pad: int32(m.gen),
@@ -190,7 +192,6 @@ func (l *loop) begin() (err error) {
 		return fmt.Errorf("poll: eventfd: %w", errno)
 	}
 	l.bell = int(bell)
-	const edge = -syscall.EPOLLET
 	slot := bellSlot
 	err = l.control(l.bell, &syscall.EpollEvent{Events: syscall.EPOLLIN | edge, Fd: int32(slot)})
 	if err == nil {

@@ -1,3 +1,5 @@
+//go:build !386
+
 package ws
 
 import (
@@ -7,7 +9,8 @@ import (
 	"unsafe"
 )
 
-// This file has the system calls of a looped connection. None of them blocks,
+// This file has the system calls of a looped connection. The 386 has no numbers
+// of their own for them: its connections are streamed. None of them blocks,
 // so the scheduler is not told of them, which would cost more than they do.
 
 const (
