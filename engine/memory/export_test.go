@@ -1,0 +1,22 @@
+package memory
+
+// Kept returns how many things are kept.
+func (b *Backend) Kept() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.topics) + len(b.reg.leases) + len(b.reg.values)
+	for _, l := range b.topics {
+		n += len(l.events) + len(l.newest) + len(l.ids)
+	}
+	for _, entries := range b.reg.groups {
+		n += len(entries)
+	}
+	return n
+}
+
+// Sweeping tells whether the sweeper will come.
+func (b *Backend) Sweeping() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sweeper != nil
+}
