@@ -9,8 +9,8 @@
 // of a method says that it is not known whether it has been done, unless that is
 // said.
 //
-// Names of topics, members, owners and keys are any text of 1 to 512 bytes,
-// control characters included: an engine maps different ones to different ones.
+// Names of topics, groups, members, owners and keys are any 1 to 512 bytes, also
+// such as are no text: an engine maps different ones to different ones.
 package engine
 
 import (
@@ -40,8 +40,9 @@ type Broker interface {
 	// wants kept, and then hands it to all nodes that are subscribed, this one
 	// included. It returns when the event is kept; that of a Volatile topic may
 	// be lost. An event with the ID of one that was published to the topic in the
-	// last two minutes is not published again, which is no error. Events of one
-	// goroutine keep their order.
+	// last two minutes is not published again, which is no error; where the topic
+	// is Volatile it may be. Events of one goroutine keep their order. What Data
+	// points to is not changed, and not kept when Publish has returned.
 	Publish(ctx context.Context, t Topic, e Event) error
 
 	// Subscribe has the events of a topic delivered: all that are published after
@@ -62,9 +63,9 @@ type Broker interface {
 	// Read returns what is kept of the events that followed since, the oldest
 	// first: of a Recoverable topic its last ones, of a Latest one the newest of
 	// each key, of an Ordered one none. The zero Position is before all that is
-	// kept. At most limit events are returned, and as a rule not more than about
-	// 1 MiB of them, but one at least if there is one. It never returns less than
-	// was delivered here.
+	// kept, and but for Ordered topics nothing is Lost from there. At most limit
+	// events are returned, and as a rule not more than about 1 MiB of them, but one
+	// at least if there is one. It never returns less than was delivered here.
 	Read(ctx context.Context, t Topic, since Position, limit int) (Page, error)
 
 	// Probe sends something over each connection by which events come, and returns
@@ -131,8 +132,8 @@ type Position struct {
 // Event is one event of a topic.
 type Event struct {
 	ID     string // names the publication; see Publish. Need not be delivered
-	Key    string // of a Latest topic, up to 256 bytes
-	Except string // who is not to see it; the hub's
+	Key    string // of a Latest topic, any 0 to 256 bytes
+	Except string // who is not to see it; the hub's: text, up to some KiB
 	Data   []byte // JSON or, if Binary is set, bytes; up to some MiB
 	Binary bool
 
@@ -147,10 +148,10 @@ type Page struct {
 	Events []Event
 	At     Position // where the topic stands, after the last of Events at the least
 	More   bool     // others follow the last of Events
-	// Lost says that not all that followed is kept any more, or that the epoch is
-	// another one. Events begins with the oldest that is kept then. Of an Ordered
-	// topic it is set unless since is where the topic stands, of a Latest one only
-	// for another epoch.
+	// Lost says that not all that followed is kept any more, that the epoch is
+	// another one, or that nothing has the offset yet. Events begins with the oldest
+	// that is kept then. Of an Ordered topic it is set unless since is where the
+	// topic stands, of a Latest one for another epoch only.
 	Lost bool
 }
 
@@ -159,14 +160,14 @@ type Page struct {
 type Registry interface {
 	// Renew makes the lease of an owner end ttl from now, by the engine's clock.
 	// held is false if there was none: the first call begins it, and after one
-	// that came too late all entries of the owner have ended.
+	// that came too late all entries of the owner have ended, but those that Last.
 	Renew(ctx context.Context, owner string, ttl time.Duration) (held bool, err error)
 
 	// Owners returns those with a lease that has not ended.
 	Owners(ctx context.Context) ([]string, error)
 
 	// Put keeps an entry in the place of a former one with the same Group, Member
-	// and Owner.
+	// and Owner. An owner without a lease has none but those that Last.
 	Put(ctx context.Context, e Entry) error
 
 	// Entries returns those of a group that have not ended, in any order. The error
@@ -186,5 +187,5 @@ type Registry interface {
 type Entry struct {
 	Group, Member, Owner string
 	Value                []byte        // up to 64 KiB and a little
-	Lasts                time.Duration // how long from Put on; 0: as long as the owner's lease
+	Lasts                time.Duration // how long from Put on, whatever becomes of the owner; 0: as long as the owner's lease
 }

@@ -99,8 +99,7 @@ func (e *Engine) Owners(ctx context.Context) (owners []string, err error) {
 	return owners, err
 }
 
-// Put implements [engine.Registry]. An entry of an owner without a lease, and
-// without an end of its own, has ended at once.
+// Put implements [engine.Registry].
 func (e *Engine) Put(ctx context.Context, en engine.Entry) error {
 	return e.call(ctx, "Put", func() error {
 		r := &e.b.reg
