@@ -1,0 +1,158 @@
+package nats_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+)
+
+var binaryDir string // set by TestMain
+
+// binary is nats-server, built from the module that this one requires.
+var binary = sync.OnceValues(func() (string, error) {
+	dir := binaryDir
+	path := filepath.Join(dir, "nats-server")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build nats-server: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "kanava-nats-server-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(binaryDir)
+	os.Exit(code)
+}
+
+// process is a nats-server.
+type process struct {
+	tb      testing.TB
+	name    string
+	config  string
+	dir     string // of its data
+	address string // for clients
+	cmd     *exec.Cmd
+	output  *bytes.Buffer
+}
+
+// freePorts returns ports of the loopback that were free a moment ago.
+func freePorts(tb testing.TB, n int) []int {
+	tb.Helper()
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports
+}
+
+// startServers starts servers, which are a cluster if there are several.
+func startServers(tb testing.TB, n int, config string) []*process {
+	tb.Helper()
+	ports := freePorts(tb, 2*n)
+	var routes []string
+	for i := range n {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[n+i]))
+	}
+	servers := make([]*process, n)
+	for i := range servers {
+		p := &process{tb: tb, name: fmt.Sprintf("s%d", i), address: fmt.Sprintf("127.0.0.1:%d", ports[i])}
+		p.dir = filepath.Join(tb.TempDir(), "data")
+		text := fmt.Sprintf("server_name: %s\nlisten: %q\nmax_payload: 8MB\njetstream {store_dir: %q, max_mem: 1G, max_file: 4G}\n%s\n", p.name, p.address, p.dir, config)
+		if n > 1 {
+			text += fmt.Sprintf("cluster {name: test, listen: \"127.0.0.1:%d\", no_advertise: true, routes: [%s]}\n", ports[n+i], strings.Join(routes, ","))
+		}
+		p.config = filepath.Join(tb.TempDir(), "nats.conf")
+		if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		servers[i] = p
+		p.start()
+		tb.Cleanup(p.kill)
+	}
+	for _, p := range servers {
+		p.wait()
+	}
+	return servers
+}
+
+func (p *process) start() {
+	p.tb.Helper()
+	path, err := binary()
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	p.output = new(bytes.Buffer)
+	p.cmd = exec.Command(path, "-c", p.config)
+	p.cmd.Stderr = p.output
+	if err := p.cmd.Start(); err != nil {
+		p.tb.Fatal(err)
+	}
+}
+
+// wait waits until clients can use JetStream, which in a cluster has a leader then.
+func (p *process) wait() {
+	p.tb.Helper()
+	nc, err := natsgo.Connect("nats://"+p.address, natsgo.RetryOnFailedConnect(true), natsgo.MaxReconnects(-1), natsgo.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	for {
+		turn, stop := context.WithTimeout(ctx, time.Second)
+		m, err := nc.RequestWithContext(turn, "$JS.API.INFO", nil)
+		if err != nil && turn.Err() == nil {
+			<-turn.Done() // nobody answers yet
+		}
+		stop()
+		if err == nil && !bytes.Contains(m.Data, []byte(`"error"`)) {
+			return
+		}
+		if ctx.Err() != nil {
+			p.tb.Fatalf("nats-server %s does not answer: %v\n%s", p.name, err, p.output)
+		}
+	}
+}
+
+// kill ends the process as kill -9 does.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+	p.cmd = nil
+}
+
+// restart kills the process and starts it again.
+func (p *process) restart(keepData bool) {
+	p.tb.Helper()
+	p.kill()
+	if !keepData {
+		if err := os.RemoveAll(p.dir); err != nil {
+			p.tb.Fatal(err)
+		}
+	}
+	p.start()
+}
