@@ -32,6 +32,14 @@ help: ## Print this list
 test: ## Test every module; needs nothing but Go (TESTFLAGS='-v -run X')
 	$(strip $(GO) test $(TESTFLAGS) work)
 
+# Tests of engines that need a server where there is none skip themselves in
+# "make test", and say "make engines". Here they fail.
+ENGINES = $(patsubst %/go.mod,./%/...,$(wildcard engine/*/go.mod))
+
+.PHONY: engines
+engines: ## Tests of the engines with real servers, also those in which servers die
+	$(strip KANAVA_ENGINES=all $(GO) test -tags=faults -timeout=15m $(TESTFLAGS) ./engine/... $(ENGINES))
+
 .PHONY: race
 race: ## The tests under the race detector, shuffled; needs a C compiler
 	$(strip $(GO) test -race -shuffle=on $(TESTFLAGS) work)
@@ -136,7 +144,7 @@ cross: ## Build and vet what differs by system and processor (PLATFORMS='linux/a
 	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./internal/poll ./transport/ws || exit 1; done
 
 .PHONY: check
-check: test jsonv2 vet cross lint build-alone stale race ts browser peers e2e soak ## Everything that CI checks
+check: test engines jsonv2 vet cross lint build-alone stale race ts browser peers e2e soak ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000
