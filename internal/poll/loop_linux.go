@@ -22,7 +22,7 @@ type set struct {
 var all = sync.OnceValue(func() *set {
 	s := &set{loops: make([]loop, runtime.GOMAXPROCS(0))}
 	for i := range s.loops {
-		s.loops[i].set = s
+		s.loops[i].set, s.loops[i].index = s, i
 	}
 	return s
 })
@@ -30,6 +30,7 @@ var all = sync.OnceValue(func() *set {
 // loop is one loop: a set of epoll and what belongs to it.
 type loop struct {
 	set   *set
+	index int           // in set.loops
 	guard atomic.Uint64 // see busy
 
 	// These belong to the goroutine that runs the loop.
@@ -78,8 +79,8 @@ const edge = 1 << 31
 // bellSlot stands for the bell among the slots of members.
 const bellSlot = ^uint32(0)
 
-// Place is the place of a socket in its loop. The zero value is nowhere, and
-// must not be used.
+// Place is the place of a socket in its loop. The zero value is nowhere, which
+// is where Join leaves it if it fails, and must not be used.
 type Place struct {
 	loop *loop
 	slot uint32
@@ -89,8 +90,31 @@ type Place struct {
 // Join puts a socket that does not block under the care of a loop, and sets p
 // before h is told of anything. The caller closes the socket, after Leave.
 func (p *Place) Join(fd int, h Handler) error {
+	return p.join(all().turn(), fd, h, syscall.EPOLLIN|syscall.EPOLLOUT|syscall.EPOLLRDHUP|edge)
+}
+
+// turn returns the loop whose turn it is to get a socket.
+func (s *set) turn() *loop { return &s.loops[s.next.Add(1)%uint32(len(s.loops))] }
+
+// JoinAll puts a listening socket under the care of all loops: there is one
+// handler for each, which next makes, with the place that is set as by Join. The
+// first is told of what comes; the others only of what they are poked for, since
+// a connection that woke all loops would cost more than it brings.
+func JoinAll(fd int, next func() (*Place, Handler)) error {
 	s := all()
-	l := &s.loops[s.next.Add(1)%uint32(len(s.loops))]
+	first, told := s.turn(), uint32(syscall.EPOLLIN|edge)
+	for i := range s.loops {
+		l := &s.loops[(first.index+i)%len(s.loops)]
+		p, h := next()
+		if err := p.join(l, fd, h, told); err != nil {
+			return err
+		}
+		told = 0
+	}
+	return nil
+}
+
+func (p *Place) join(l *loop, fd int, h Handler, events uint32) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.open {
@@ -109,11 +133,12 @@ func (p *Place) Join(fd int, h Handler) error {
 	l.count++
 	p.loop, p.slot, p.gen = l, slot, m.gen
 	err := l.control(fd, &syscall.EpollEvent{
-		Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | edge,
+		Events: events,
 		Fd:     int32(slot), Pad: int32(m.gen),
 	})
 	if err != nil {
 		l.leave(slot)
+		*p = Place{}
 	}
 	return err
 }
@@ -140,7 +165,10 @@ func (p *Place) After(d time.Duration) {
 	}
 	m := &l.members[p.slot]
 	l.wheel.set(&m.timing, p.slot, time.Now(), d)
-	if next, ok := l.wheel.next(); ok && l.asleep && (l.until.IsZero() || next.Before(l.until)) {
+	if !l.asleep {
+		return // it looks at the wheel before it sleeps
+	}
+	if next, ok := l.wheel.next(); ok && (l.until.IsZero() || next.Before(l.until)) {
 		l.ring()
 	}
 }
@@ -222,8 +250,9 @@ func (l *loop) end() {
 }
 
 func (l *loop) control(fd int, ev *syscall.EpollEvent) error {
-	if err := syscall.EpollCtl(l.fd, syscall.EPOLL_CTL_ADD, fd, ev); err != nil {
-		return fmt.Errorf("poll: epoll_ctl: %w", err)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.fd), syscall.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("poll: epoll_ctl: %w", errno)
 	}
 	return nil
 }

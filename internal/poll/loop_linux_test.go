@@ -2,7 +2,10 @@ package poll
 
 import (
 	"bytes"
+	"errors"
+	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -268,4 +271,50 @@ func TestChurn(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A listening socket wakes one loop, and the others can be poked.
+func TestListenerHasAPlaceOnEachLoop(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 10))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	var all []*socket
+	if err := JoinAll(fd, func() (*Place, Handler) {
+		s := &socket{events: make(chan Event, 100)}
+		s.handle = func(_ *Turn, e Event) { s.events <- e }
+		all = append(all, s)
+		return &s.Place, s
+	}); err != nil {
+		t.Fatal(err)
+	}
+	loops := map[*loop]bool{}
+	for _, s := range all {
+		defer s.Leave()
+		loops[s.loop] = true
+	}
+	if len(loops) != len(all) || len(all) != runtime.GOMAXPROCS(0) {
+		t.Fatalf("%d places on %d loops", len(all), len(loops))
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(at.(*syscall.SockaddrInet4).Port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	all[0].wait(t, Readable)
+	for _, s := range all {
+		s.Poke(s)
+		s.wait(t, Poked)
+		if len(s.events) > 0 {
+			t.Errorf("a loop that nobody has called is told %b", <-s.events)
+		}
+	}
 }

@@ -132,6 +132,13 @@ func (p *Parser) Release() {
 	}
 }
 
+// Idle reports whether nothing is incomplete or over: a fresh Parser would go
+// on as this one does.
+func (p *Parser) Idle() bool {
+	return p.err == nil && !p.closed && !p.inside && p.nheader == 0 && p.kind == 0 &&
+		p.message == nil && p.control == nil && p.crumbs == 0
+}
+
 func (p *Parser) fail(e *Error) {
 	p.err = e
 	p.lent, p.lentCtl = p.message != nil, p.control != nil

@@ -41,36 +41,57 @@ const (
 	ended
 )
 
-// conn is one connection: a socket behind wire on one side, the link on the
+// conn is one connection: a socket behind its wire on one side, the link on the
 // other. Its reader (read.go) takes what comes from the client, its writer
-// (write.go) what goes there.
+// (write.go) what goes there. There may be very many that have nothing to do:
+// what only a busy one needs stands behind pointers that are nil.
 type conn struct {
-	h      *handler
-	wire   wire           // set before the connection is open, as are link and alive
-	link   link           //
-	parser wsframe.Parser // belongs to the reader
-	rest   []byte         // while parked: what the reader has not parsed yet; belongs to who resets parked
-	excess int32          // belongs to the reader: bytes since the connection is leaving
-	packed int32          // set before the connection is open: messages of up to so many bytes go out compressed; 0: neither side compresses
-	deaf   bool           // belongs to the reader: the client broke a rule, its bytes mean nothing
-	alive  bool           // the link has a message that is sent in place of a ping
+	h        *handler
+	link     link            // set before the connection is open, as are streamed and alive
+	streamed *streamed       // the wire, where it is one; nil where it is looped
+	parser   *wsframe.Parser // belongs to the reader; nil where nothing is incomplete
+	rest     *[]byte         // while parked: what the reader has not parsed yet, nil for nothing; belongs to who resets parked
+	heard    atomic.Int64    // clock when the last byte came from the client
+	wrote    atomic.Int64    // the same of the last byte to the client; kept only if alive is set
 
-	parked   atomic.Bool   // nobody reads, because the link is full
-	phase    atomic.Uint32 // changes with mu held
-	controls atomic.Bool   // due may be set; changes with mu held
-	writing  atomic.Uint32 // idle, running or again
-	heard    atomic.Int64  // clock when the last byte came from the client
-	wrote    atomic.Int64  // the same of the last byte to the client; kept only if alive is set
+	excess  int32         // belongs to the reader: bytes since the connection is leaving
+	packed  int32         // set before the connection is open: messages of up to so many bytes go out compressed; 0: neither side compresses
+	phase   atomic.Uint32 // changes with mu held
+	writing atomic.Uint32 // idle, running or again
+	flags   flags
+	deaf    bool     // belongs to the reader: the client broke a rule, its bytes mean nothing
+	alive   bool     // the link has a message that is sent in place of a ping
+	due     controls // guarded by mu: control frames to be written
 
 	mu       sync.Mutex // guards what follows
-	due      controls   // control frames to be written
 	pong     *[]byte    // body of the pong
 	pinged   int64      // value of heard when the last ping was written
 	pingedAt int64      // when that was
 	ending   *ending    // set when leaving or ended
 
-	looped looped // the wire, where it is one
+	socket // of a looped wire
 }
+
+// flags are what goroutines tell each other of a connection.
+type flags struct{ v atomic.Uint32 }
+
+const (
+	parked     = 1 << iota // nobody reads, because the link is full
+	controlled             // due may be set; changes with mu held
+	queued                 // the loop was told to write
+	toRead                 // it was told to read on, to the end
+	blocked                // there is a writer, which waits for room
+)
+
+func (f *flags) has(bit uint32) bool { return f.v.Load()&bit != 0 }
+
+func (f *flags) set(bit uint32) { f.v.Or(bit) }
+
+func (f *flags) clear(bit uint32) { f.v.And(^bit) }
+
+// take clears a flag, and reports whether it was set: of several who call it at
+// once one gets it.
+func (f *flags) take(bit uint32) bool { return f.has(bit) && f.v.And(^bit)&bit != 0 }
 
 // ending is how a connection ends. Guarded by conn.mu.
 type ending struct {
@@ -135,12 +156,8 @@ func (c *conn) begin(nc net.Conn, l link, rest []byte) {
 }
 
 // open is what begin does whatever the wire.
-func (c *conn) open(w wire, l link) {
-	c.wire, c.link = w, l
-	c.parser = wsframe.NewParser(wsframe.Server, l.Limits().Message)
-	if c.packed > 0 {
-		c.parser.Inflate()
-	}
+func (c *conn) open(l link) {
+	c.link = l
 	c.alive = l.KeepAlive() != nil
 	c.heardNow()
 	c.wrote.Store(c.heard.Load())
@@ -183,7 +200,7 @@ func (c *conn) leave(cause kanava.Closing, body []byte, f farewell) {
 	}
 	c.pong = nil
 	c.want(dueClose)
-	c.wire.after(closeTime)
+	c.wire().after(closeTime)
 	c.mu.Unlock()
 	c.unpark() // to read the client's close frame
 	c.kick()
@@ -192,7 +209,7 @@ func (c *conn) leave(cause kanava.Closing, body []byte, f farewell) {
 // want notes that control frames are due. mu is held.
 func (c *conn) want(frames controls) {
 	c.due |= frames
-	c.controls.Store(true)
+	c.flags.set(controlled)
 }
 
 // leaveWith is leave with a close frame that tells the cause.
@@ -224,7 +241,7 @@ func (c *conn) goodbyeSent() {
 		// Closing a socket that holds unread bytes resets the connection, and
 		// the client might never see why. So end our side only, and read until
 		// the client ends its own.
-		c.wire.closeWrite() // the timer ends it otherwise
+		c.wire().closeWrite() // the timer ends it otherwise
 	}
 }
 
@@ -258,6 +275,6 @@ func (c *conn) end(cause kanava.Closing, hard bool) {
 	}
 	c.ending.goodbye, c.due, c.pong = nil, 0, nil
 	c.mu.Unlock()
-	c.wire.close(hard)
+	c.wire().close(hard)
 	c.link.Disconnect(cause.Code, cause.Reason)
 }

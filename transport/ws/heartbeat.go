@@ -36,7 +36,7 @@ func (c *conn) tick() {
 	}
 	next, due := ping-time.Duration(now-quiet), false
 	switch {
-	case c.parked.Load(): // the server does not listen, but a write finds a client that is gone
+	case c.flags.has(parked): // the server does not listen, but a write finds a client that is gone
 		c.want(duePing)
 		next, due = ping, true
 	case next > 0: // nobody is silent
@@ -51,7 +51,7 @@ func (c *conn) tick() {
 			return
 		}
 	}
-	c.wire.after(next)
+	c.wire().after(next)
 	c.mu.Unlock()
 	if due {
 		c.kick()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,17 +19,23 @@ import (
 // Only the loop reads. The writer is the loop too, or a goroutine that has lost
 // it in a function; it gives its part back by setting blocked where the socket
 // has no room, and whoever clears that goes on.
-type looped struct {
-	*conn
-	place   poll.Place
-	queued  atomic.Bool // the loop was told to write
-	unread  atomic.Bool // it was told to read on
-	blocked atomic.Bool // there is a writer, which waits for room
-	stuck   *stuck      // what the socket has not taken; belongs to the writer
-	tickAt  int64       // clock when tick is due; guarded by conn.mu
+type looped struct{ *conn }
+
+// socket is what a looped wire needs of a connection.
+type socket struct {
+	place  poll.Place
+	stuck  *stuck // what the socket has not taken; belongs to the writer
+	tickAt int64  // clock when tick is due; guarded by conn.mu
 
 	io sync.Mutex // guards fd, which is used and closed with io held
-	fd int        // -1 once it is closed
+	fd int32      // -1 once it is closed
+}
+
+func (c *conn) wire() wire {
+	if c.streamed != nil {
+		return c.streamed
+	}
+	return looped{c}
 }
 
 // stuck is what the socket has not taken of a batch.
@@ -50,61 +55,75 @@ func (c *conn) loop(nc net.Conn, l link, rest []byte) bool {
 	if !ok {
 		return false
 	}
-	w := &c.looped
-	w.conn, w.fd = c, fd
+	w := looped{c}
+	w.fd = int32(fd)
 	if err := w.place.Join(fd, w); err != nil {
 		_ = syscall.Close(fd)
 		return false
 	}
 	_ = nc.Close() // the socket lives on with the other descriptor
-	w.begin(l, rest)
+	w.begin(l, rest, true)
 	return true
 }
 
 // takeLooped begins a connection whose link has opened, with a socket that a
 // loop has already.
+//
+// Until Become the loop tells the former handler of the socket.
 func (c *conn) takeLooped(fd int, place poll.Place, l link, rest []byte) {
-	w := &c.looped
-	w.conn, w.fd, w.place = c, fd, place
+	w := looped{c}
+	w.fd, w.place = int32(fd), place
+	w.begin(l, rest, len(rest) > 0)
 	w.place.Become(w)
-	w.begin(l, rest)
 }
 
-// begin makes the connection read rest, and what has come until now, and begin
-// to write.
-func (w *looped) begin(l link, rest []byte) {
-	w.rest, w.wire = rest, w
-	w.parked.Store(true) // until the poke
-	w.open(w, l)
+// begin makes the connection read rest, and if there is news what has come until
+// now, and begin to write.
+func (w looped) begin(l link, rest []byte, news bool) {
+	if news {
+		w.leaveUnread(rest) // until the poke
+	}
+	w.open(l)
 	w.mu.Lock()
 	w.after(w.h.o.Ping)
 	w.mu.Unlock()
-	w.startWriter()
+	if news {
+		w.startReader()
+	}
+	if !w.writing.CompareAndSwap(running, idle) {
+		w.startWriter()
+	}
 }
 
-func (w *looped) startWriter() {
-	w.queued.Store(true)
+func (w looped) startWriter() {
+	w.flags.set(queued)
 	w.place.Poke(w)
 }
 
-func (w *looped) startReader() { w.place.Poke(w) }
+// readOn has the loop read, soon.
+func (w looped) readOn() {
+	w.flags.set(toRead)
+	w.place.Poke(w)
+}
 
-func (w *looped) after(d time.Duration) {
+func (w looped) startReader() { w.place.Poke(w) }
+
+func (w looped) after(d time.Duration) {
 	w.tickAt = clock() + int64(d)
 	w.arm()
 }
 
 // arm has the loop call when something has to be looked at; conn.mu is held.
-func (w *looped) arm() {
+func (w looped) arm() {
 	d := time.Duration(w.tickAt - clock())
-	if w.blocked.Load() {
+	if w.flags.has(blocked) {
 		d = min(d, w.step())
 	}
 	w.place.After(max(d, 0))
 }
 
 // Handle implements [poll.Handler].
-func (w *looped) Handle(t *poll.Turn, e poll.Event) {
+func (w looped) Handle(t *poll.Turn, e poll.Event) {
 	if p := w.phase.Load(); p == opening || p == ended {
 		return
 	}
@@ -113,15 +132,17 @@ func (w *looped) Handle(t *poll.Turn, e poll.Event) {
 	}
 	work := false
 	switch {
-	case w.parked.Load():
+	case w.flags.has(parked):
 		if rest, ok := w.takeOver(); ok {
 			work = w.read(t, rest, true)
 		}
-	case e&poll.Readable != 0 || w.unread.Load() && w.unread.Swap(false):
+	case w.flags.take(toRead):
+		work = w.read(t, nil, true)
+	case e&poll.Readable != 0:
 		work = w.read(t, nil, e&poll.Hangup != 0)
 	}
-	free := e&poll.Writable != 0 && w.blocked.Load() && w.blocked.CompareAndSwap(true, false)
-	if !work && !free && !w.queued.Load() {
+	free := e&poll.Writable != 0 && w.flags.take(blocked)
+	if !work && !free && !w.flags.has(queued) {
 		return
 	}
 
@@ -133,7 +154,7 @@ func (w *looped) Handle(t *poll.Turn, e poll.Event) {
 	if work {
 		w.link.Work(host{t})
 	}
-	if w.queued.Load() && w.queued.CompareAndSwap(true, false) { // also by what the functions said
+	if w.flags.take(queued) { // also by what the functions said
 		w.write(scratch(t))
 	}
 }
@@ -157,7 +178,7 @@ func scratch(t *poll.Turn) *batch {
 // read is the reader: it handles rest, and what has come to the socket. If that
 // may be more than one buffer holds, the loop comes back later. It reports
 // whether messages wait to be worked off.
-func (w *looped) read(t *poll.Turn, rest []byte, toTheEnd bool) (work bool) {
+func (w looped) read(t *poll.Turn, rest []byte, toTheEnd bool) (work bool) {
 	w.heard.Store(int64(t.Now.Sub(clockStart)))
 	if len(rest) > 0 {
 		var more bool
@@ -180,35 +201,34 @@ func (w *looped) read(t *poll.Turn, rest []byte, toTheEnd bool) (work bool) {
 			return work
 		}
 		if total += n; total >= len(t.Buffer) {
-			w.unread.Store(true)
-			w.place.Poke(w)
+			w.readOn()
 			return work
 		}
 	}
 }
 
 // look is called when the time of arm has come.
-func (w *looped) look() {
+func (w looped) look() {
 	w.mu.Lock()
 	due := clock() >= w.tickAt
 	w.mu.Unlock()
 	if due {
 		w.tick()
 	}
-	if w.blocked.CompareAndSwap(true, false) {
+	if w.flags.take(blocked) {
 		if w.stuck.progress+int64(w.h.o.WriteStall) <= clock() {
 			w.sent(errStalled, false)
 			return
 		}
 		w.lookUp()
-		w.blocked.Store(true)
+		w.flags.set(blocked)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.arm()
 }
 
-func (w *looped) send(out *batch, last bool) error {
+func (w looped) send(out *batch, last bool) error {
 	err := w.push(&out.todo)
 	if !errors.Is(err, syscall.EAGAIN) {
 		return err
@@ -218,7 +238,7 @@ func (w *looped) send(out *batch, last bool) error {
 }
 
 // writeOn goes on with what is stuck.
-func (w *looped) writeOn(t *poll.Turn) {
+func (w looped) writeOn(t *poll.Turn) {
 	s := w.stuck
 	err := w.pushOn(s)
 	if errors.Is(err, syscall.EAGAIN) {
@@ -232,7 +252,7 @@ func (w *looped) writeOn(t *poll.Turn) {
 	}
 }
 
-func (w *looped) pushOn(s *stuck) error {
+func (w looped) pushOn(s *stuck) error {
 	before := s.size()
 	err := w.push(&s.todo)
 	if s.size() < before {
@@ -250,15 +270,15 @@ func (s *stuck) size() (n int) {
 
 // block gives the part of the writer back until the socket has room. The error
 // is errLater, or that of what was tried before.
-func (w *looped) block() error {
+func (w looped) block() error {
 	for {
 		s := w.stuck
-		w.blocked.Store(true)
+		w.flags.set(blocked)
 		w.mu.Lock()
 		w.arm()
 		w.mu.Unlock()
 		// If room came before blocked was set, nobody else tells.
-		if !w.hasRoom() || !w.blocked.CompareAndSwap(true, false) {
+		if !w.hasRoom() || !w.flags.take(blocked) {
 			return errLater
 		}
 		if err := w.pushOn(s); !errors.Is(err, syscall.EAGAIN) {

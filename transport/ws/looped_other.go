@@ -4,7 +4,9 @@ package ws
 
 import "net"
 
-// looped has no use on this system: all connections are streamed.
-type looped struct{}
+// socket has no use on this system: all connections are streamed.
+type socket struct{}
+
+func (c *conn) wire() wire { return c.streamed }
 
 func (*conn) loop(net.Conn, link, []byte) bool { return false }

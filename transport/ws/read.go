@@ -1,8 +1,10 @@
 package ws
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -28,8 +30,9 @@ func (c *conn) arrived(data []byte) (more, work bool) {
 		}
 	}
 	for !c.deaf {
-		m, rest, err := c.parser.Next(data)
-		if n := c.parser.Crumbs(); n > 0 && c.phase.Load() == open {
+		p := c.parsing()
+		m, rest, err := p.Next(data)
+		if n := p.Crumbs(); n > 0 && c.phase.Load() == open {
 			c.link.Charge(n)
 		}
 		if err != nil {
@@ -39,6 +42,7 @@ func (c *conn) arrived(data []byte) (more, work bool) {
 		}
 		switch m.Op {
 		case 0:
+			c.parsed()
 			return true, work
 		case ws.OpText, ws.OpBinary:
 			if c.phase.Load() != open {
@@ -65,6 +69,29 @@ func (c *conn) arrived(data []byte) (more, work bool) {
 	return true, work
 }
 
+// parsers lends parsers to connections from which something comes.
+var parsers = sync.Pool{New: func() any { return new(wsframe.Parser) }}
+
+// parsing returns the parser, which the connection borrows if it has none.
+func (c *conn) parsing() *wsframe.Parser {
+	if c.parser == nil {
+		c.parser = parsers.Get().(*wsframe.Parser)
+		*c.parser = wsframe.NewParser(wsframe.Server, c.link.Limits().Message)
+		if c.packed > 0 {
+			c.parser.Inflate()
+		}
+	}
+	return c.parser
+}
+
+// parsed gives the parser back, unless something is incomplete.
+func (c *conn) parsed() {
+	if c.parser.Idle() {
+		parsers.Put(c.parser)
+		c.parser = nil
+	}
+}
+
 // fault returns the end of a connection whose client broke a rule.
 func fault(err error) kanava.Closing {
 	var e *wsframe.Error
@@ -87,10 +114,19 @@ func (c *conn) lost(err error) {
 // park stops the reader, which goes on with rest when the link has room. If
 // there is room by now, the caller goes on reading, with the bytes returned.
 func (c *conn) park(rest []byte) (again []byte, room bool) {
-	c.rest = append([]byte(nil), rest...)
 	c.parser.Release()
-	c.parked.Store(true)
+	c.parsed()
+	c.leaveUnread(rest)
 	return c.takeOver()
+}
+
+// leaveUnread makes a connection parked that has this to be read.
+func (c *conn) leaveUnread(rest []byte) {
+	if len(rest) > 0 {
+		rest = bytes.Clone(rest)
+		c.rest = &rest
+	}
+	c.flags.set(parked)
 }
 
 // takeOver makes the caller the reader of a parked connection if that may read
@@ -101,10 +137,12 @@ func (c *conn) takeOver() (rest []byte, ok bool) {
 		return nil, false
 	}
 	c.heardNow() // while nobody listened, silence did not count
-	if !c.parked.CompareAndSwap(true, false) {
+	if !c.flags.take(parked) {
 		return nil, false
 	}
-	rest, c.rest = c.rest, nil
+	if c.rest != nil {
+		rest, c.rest = *c.rest, nil
+	}
 	return rest, true
 }
 
@@ -115,7 +153,7 @@ func (c *conn) mayRead() bool { return c.phase.Load() != open || !c.link.Full() 
 // unpark starts the reader again if that was parked and may read. It does not
 // call the link itself.
 func (c *conn) unpark() {
-	if c.parked.Load() {
-		c.wire.startReader()
+	if c.flags.has(parked) {
+		c.wire().startReader()
 	}
 }

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/internal/poll"
@@ -23,83 +21,22 @@ func (s *Server) accept(l net.Listener) error {
 	if !ok || s.h.stream {
 		return s.acceptEach(l)
 	}
-	f, err := tcp.File() // which can tell that it is readable
+	f, err := tcp.File()
 	if err != nil {
 		return err
 	}
 	_ = l.Close()
-	done, err := s.listen(f)
+	a, err := newAcceptors(f, func(_ *acceptor, fd int, from netip.AddrPort) { newLoopShake(s, fd, from).begin() })
+	if err != nil {
+		return err
+	}
+	done, err := s.listen(a)
 	if err != nil {
 		return err
 	}
 	defer done()
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	_ = conn.Control(func(fd uintptr) { // those that are accepted have it from the listener
-		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-	})
-	for pause := time.Duration(0); ; {
-		var failed error
-		err := conn.Read(func(listener uintptr) (done bool) {
-			failed = s.acceptAll(int(listener))
-			return failed != nil
-		})
-		switch {
-		case err != nil:
-			return err
-		case !isShort(failed):
-			return failed
-		}
-		pause = nextPause(pause)
-		time.Sleep(pause)
-	}
-}
-
-// acceptAll takes all connections that are there. The error is not EAGAIN.
-func (s *Server) acceptAll(listener int) error {
-	for {
-		fd, from, err := syscall.Accept4(listener, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
-		switch {
-		case errors.Is(err, syscall.EAGAIN):
-			return nil
-		case errors.Is(err, syscall.EINTR), errors.Is(err, syscall.ECONNABORTED):
-			continue
-		case err != nil:
-			return err
-		}
-		x := newLoopShake(s, fd, remoteAddr(from))
-		if !s.enter(x) {
-			_ = syscall.Close(fd)
-			continue
-		}
-		if err := x.begin(); err != nil {
-			x.end()
-			return err
-		}
-	}
-}
-
-func remoteAddr(from syscall.Sockaddr) string {
-	switch a := from.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
-	case *syscall.SockaddrInet6:
-		addr := netip.AddrFrom16(a.Addr).Unmap()
-		if a.ZoneId != 0 {
-			addr = addr.WithZone(zoneName(a.ZoneId))
-		}
-		return netip.AddrPortFrom(addr, uint16(a.Port)).String()
-	}
-	return "@" // as package net names who has no address
-}
-
-func zoneName(id uint32) string {
-	if i, err := net.InterfaceByIndex(int(id)); err == nil {
-		return i.Name
-	}
-	return strconv.Itoa(int(id))
+	<-a.over
+	return a.err
 }
 
 // loopShake is a handshake on a loop. Once its request has come the descriptor
@@ -107,13 +44,15 @@ func zoneName(id uint32) string {
 type loopShake struct {
 	s      *Server
 	place  poll.Place
-	remote string
+	remote netip.AddrPort
 	ctx    context.Context //nolint:containedctx // of the answer, which another goroutine may cancel
 	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	fd    int        // guarded by mu, as is all that follows; -1 once it is closed, or the connection's
 	stage shakeStage //
+	news  poll.Event // what the loop has told since the head came
+	next  *conn      // the connection, once it is over
 	head  []byte     // what has come, where that is not yet the whole head
 }
 
@@ -126,27 +65,23 @@ const (
 	over
 )
 
-func newLoopShake(s *Server, fd int, remote string) *loopShake {
-	x := &loopShake{s: s, fd: fd, remote: remote}
-	x.ctx, x.cancel = context.WithCancel(context.Background())
-	return x
+func newLoopShake(s *Server, fd int, remote netip.AddrPort) *loopShake {
+	return &loopShake{s: s, fd: fd, remote: remote}
 }
 
-func (x *loopShake) begin() error {
+// begin waits for the request.
+func (x *loopShake) begin() {
+	if !x.s.enter(x) {
+		_ = syscall.Close(x.fd)
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.place.Join(x.fd, x); err != nil {
-		return err
+		x.close() // the process is short of memory, or of what the user may watch
+		return
 	}
 	x.place.After(x.s.headTime)
-	return nil
-}
-
-// end closes the socket.
-func (x *loopShake) end() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.close()
 }
 
 // close closes the socket; x.mu is held.
@@ -160,7 +95,9 @@ func (x *loopShake) close() {
 	}
 	_ = syscall.Close(x.fd)
 	x.fd = -1
-	x.cancel()
+	if x.cancel != nil {
+		x.cancel()
+	}
 	go x.s.leave(x) // its lock comes before x.mu
 }
 
@@ -174,6 +111,13 @@ func (x *loopShake) stop() {
 
 // Handle implements [poll.Handler].
 func (x *loopShake) Handle(t *poll.Turn, e poll.Event) {
+	if next := x.handle(t, e); next != nil {
+		looped{next}.Handle(t, e) // the loop did not know of it yet
+	}
+}
+
+// handle is Handle, or returns the connection that this is for by now.
+func (x *loopShake) handle(t *poll.Turn, e poll.Event) (next *conn) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch x.stage {
@@ -181,9 +125,10 @@ func (x *loopShake) Handle(t *poll.Turn, e poll.Event) {
 		if e&poll.Due != 0 {
 			x.close()
 		} else if e&poll.Readable != 0 {
-			x.read(t)
+			x.read(t, e)
 		}
 	case answering:
+		x.news |= e
 		if e&poll.Hangup != 0 {
 			x.cancel()
 		}
@@ -192,11 +137,13 @@ func (x *loopShake) Handle(t *poll.Turn, e poll.Event) {
 			x.close()
 		}
 	case over:
+		return x.next
 	}
+	return nil
 }
 
 // read takes what has come of the head, and answers it if it is whole.
-func (x *loopShake) read(t *poll.Turn) {
+func (x *loopShake) read(t *poll.Turn, e poll.Event) {
 	buf := t.Buffer[:copy(t.Buffer, x.head)]
 	for {
 		n, err := receive(x.fd, t.Buffer[len(buf):])
@@ -210,8 +157,10 @@ func (x *loopShake) read(t *poll.Turn) {
 		}
 		buf = t.Buffer[:len(buf)+n]
 		if end := headEnd(buf); end != 0 {
-			x.stage, x.head = answering, nil
-			x.place.After(-1)
+			if x.news = e & poll.Hangup; len(buf) == len(t.Buffer) {
+				x.news |= poll.Readable // there may be more
+			}
+			x.hasCome()
 			x.mu.Unlock()
 			x.answer(t, buf, end)
 			x.mu.Lock()
@@ -220,19 +169,33 @@ func (x *loopShake) read(t *poll.Turn) {
 	}
 }
 
+// hasCome notes that the request is there; x.mu is held.
+func (x *loopShake) hasCome() {
+	x.stage, x.head = answering, nil
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	x.place.After(-1)
+}
+
 // answer opens the connection, or refuses it. Since opening runs functions of
 // the program the loop may go on without it.
 func (x *loopShake) answer(t *poll.Turn, buf []byte, end int) {
 	t.Enter()
 	defer t.Leave()
-	u, answer := x.s.answer(x.ctx, buf, end, x.remote)
+	remote := "@" // as package net names who has no address
+	if x.remote.IsValid() {
+		remote = x.remote.String()
+	}
+	u, answer := x.s.answer(x.ctx, buf, end, remote)
 	sent, _ := send(x.fd, net.Buffers{answer}) // a fresh socket has room for it
 	if u != nil && sent == len(answer) {
-		rest := append([]byte(nil), buf[max(end, 0):]...)
+		u.conn.takeLooped(x.fd, x.place, u.link, buf[end:])
 		x.mu.Lock()
-		x.stage = over
+		x.stage, x.next = over, u.conn
+		news := x.news
 		x.mu.Unlock()
-		u.conn.takeLooped(x.fd, x.place, u.link, rest)
+		if news&(poll.Readable|poll.Hangup) != 0 {
+			looped{u.conn}.readOn()
+		}
 		x.cancel()
 		x.s.leave(x)
 		return

@@ -39,13 +39,13 @@ func descriptor(nc net.Conn) (fd int, ok bool) {
 
 // receive reads what has come; the error is EAGAIN if that is nothing, and
 // io.EOF at the end.
-func (w *looped) receive(b []byte) (int, error) {
+func (w looped) receive(b []byte) (int, error) {
 	w.io.Lock()
 	defer w.io.Unlock()
 	if w.fd < 0 {
 		return 0, net.ErrClosed
 	}
-	return receive(w.fd, b)
+	return receive(int(w.fd), b)
 }
 
 func receive(fd int, b []byte) (int, error) {
@@ -66,14 +66,14 @@ func receive(fd int, b []byte) (int, error) {
 
 // push sends what it can, and takes that from todo. The error is EAGAIN if the
 // socket has no room for the rest.
-func (w *looped) push(todo *net.Buffers) error {
+func (w looped) push(todo *net.Buffers) error {
 	w.io.Lock()
 	defer w.io.Unlock()
 	if w.fd < 0 {
 		return net.ErrClosed
 	}
 	for len(*todo) > 0 {
-		n, errno := send(w.fd, *todo)
+		n, errno := send(int(w.fd), *todo)
 		switch errno {
 		case 0:
 			skip(todo, n)
@@ -125,7 +125,7 @@ func skip(todo *net.Buffers, n int) {
 }
 
 // hasRoom reports whether the socket would take something, or is broken.
-func (w *looped) hasRoom() bool {
+func (w looped) hasRoom() bool {
 	w.io.Lock()
 	defer w.io.Unlock()
 	if w.fd < 0 {
@@ -135,33 +135,33 @@ func (w *looped) hasRoom() bool {
 	p := struct {
 		fd             int32
 		events, revent int16
-	}{int32(w.fd), pollOut, 0}
+	}{w.fd, pollOut, 0}
 	ts := syscall.Timespec{}
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 	return errno != 0 || n > 0
 }
 
-func (w *looped) closeWrite() {
+func (w looped) closeWrite() {
 	w.io.Lock()
 	defer w.io.Unlock()
 	if w.fd >= 0 {
-		_ = syscall.Shutdown(w.fd, syscall.SHUT_WR)
+		_ = syscall.Shutdown(int(w.fd), syscall.SHUT_WR)
 	}
 }
 
-func (w *looped) close(hard bool) {
+func (w looped) close(hard bool) {
 	w.io.Lock()
 	defer w.io.Unlock()
 	if w.fd < 0 {
 		return
 	}
 	if hard {
-		_ = syscall.SetsockoptLinger(w.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+		_ = syscall.SetsockoptLinger(int(w.fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 	}
 	w.place.Leave()
-	_ = syscall.Close(w.fd)
+	_ = syscall.Close(int(w.fd))
 	w.fd = -1
 }
 
 // inline is small: the kernel takes parts from where they lie.
-func (w *looped) inline() int { return smallPayload }
+func (w looped) inline() int { return smallPayload }

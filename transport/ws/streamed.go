@@ -24,8 +24,9 @@ func (c *conn) stream(nc net.Conn, l link, rest []byte) {
 	s := &streamed{conn: c, nc: nc}
 	c.mu.Lock()
 	s.timer = time.AfterFunc(c.h.o.Ping, c.tick)
+	c.streamed = s
 	c.mu.Unlock()
-	c.open(s, l)
+	c.open(l)
 	go s.read(rest)
 	if !c.writing.CompareAndSwap(running, idle) {
 		s.startWriter()

@@ -44,7 +44,7 @@ func (c *conn) kick() {
 		switch s := c.writing.Load(); s {
 		case idle:
 			if c.writing.CompareAndSwap(idle, running) {
-				c.wire.startWriter()
+				c.wire().startWriter()
 				return
 			}
 		case running:
@@ -84,7 +84,7 @@ func (c *conn) flush(out *batch) bool {
 		}
 		if !out.empty() {
 			out.finish()
-			if !c.sent(c.wire.send(out, last), last) {
+			if !c.sent(c.wire().send(out, last), last) {
 				return false
 			}
 		}
@@ -98,7 +98,7 @@ func (c *conn) flush(out *batch) bool {
 // gather takes from the link what there is, as long as it is not too much for
 // one write. If the link is to be closed after that it returns how.
 func (c *conn) gather(out *batch) (end *kanava.Closing) {
-	inline := c.wire.inline()
+	inline := c.wire().inline()
 	for out.size < maxBatch {
 		had := len(out.frames)
 		out.frames, end = c.link.Take(out.frames, maxBatch-out.size)
@@ -146,14 +146,14 @@ func (c *conn) sent(err error, last bool) (more bool) {
 // anything may be written, and whether this is the close frame, after which
 // nothing may be (RFC 6455 section 5.5.1).
 func (c *conn) control(out *batch) (more, last bool) {
-	if c.phase.Load() == open && !c.controls.Load() {
+	if c.phase.Load() == open && !c.flags.has(controlled) {
 		return true, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	due := c.due
 	c.due = 0
-	c.controls.Store(false)
+	c.flags.clear(controlled)
 	out.odd = out.odd || due != 0
 	switch {
 	case c.phase.Load() == open:
