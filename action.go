@@ -14,6 +14,7 @@ import (
 // in. It does not change.
 type channelDef struct {
 	*channelDecl
+	index     uint16 // in core.defs and core.slots
 	opening   *typemodel.OpeningPlan
 	keys      []string             // routing members, in order
 	actions   []map[string]*action // by key

@@ -61,7 +61,7 @@ func (c *Conns) Backlogs(least int) []ConnBacklog {
 	var list []ConnBacklog
 	for x := range c.s.all() {
 		if b := x.out.backlog(); b.Bytes >= least {
-			list = append(list, ConnBacklog{ConnInfo{x.id, x.def.name}, b})
+			list = append(list, ConnBacklog{ConnInfo{x.id.String(), x.def.name}, b})
 		}
 	}
 	slices.SortFunc(list, func(a, b ConnBacklog) int { return cmp.Compare(b.Bytes, a.Bytes) })
@@ -74,12 +74,17 @@ func (c *Conns) TotalBacklog() TotalBacklog {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	total := c.s.past
-	for _, x := range c.s.conns {
-		b := x.out.backlog()
-		total.Bytes += b.Bytes
-		total.Items += b.Items
-		total.Behind += b.Behind
-		total.Dropped = total.Dropped.plus(b.Dropped)
+	for i := range c.s.slots {
+		for _, x := range c.s.slots[i].list {
+			if x == nil {
+				continue
+			}
+			b := x.out.backlog()
+			total.Bytes += b.Bytes
+			total.Items += b.Items
+			total.Behind += b.Behind
+			total.Dropped = total.Dropped.plus(b.Dropped)
+		}
 	}
 	return total
 }
@@ -96,7 +101,7 @@ func (s *core) keepPast(c *conn) {
 // last time.
 func (c *conn) tellDropped(d Dropped) {
 	if d != (Dropped{}) {
-		c.core.observer.Dropped(ConnInfo{c.id, c.def.name}, d)
+		c.core.observer.Dropped(ConnInfo{c.id.String(), c.def.name}, d)
 	}
 }
 
@@ -104,7 +109,10 @@ func (c *conn) tellDropped(d Dropped) {
 func (o *outbox) backlog() Backlog {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	b := Backlog{Bytes: o.bytes, Items: int(o.nodes.used)}
+	var b Backlog
+	if w := o.waiting; w != nil {
+		b.Bytes, b.Items = w.bytes, int(w.used)
+	}
 	if k := o.classes; k != nil {
 		b.Behind, b.Dropped = len(k.behind), k.dropped
 	}

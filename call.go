@@ -86,7 +86,7 @@ func (x *call) silent() bool {
 func (x *call) observe() {
 	if !x.c.core.quiet {
 		info := x.a.info
-		info.Conn = x.c.id
+		info.Conn = x.c.id.String()
 		x.ctx, x.ended = x.c.core.observer.CallStarted(x, info)
 	}
 }

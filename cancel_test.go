@@ -21,7 +21,7 @@ func TestP13_ACancelFindsACallThatIsAboutToBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 	link.Start()
-	c := link.c
+	c := &link.c
 	c.v1.hear()
 	c.mu.Lock()
 	c.phase, c.working = phaseOpen, true // this goroutine does the work

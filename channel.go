@@ -27,6 +27,7 @@ type Conn interface {
 	Subscriber
 	State() State
 	conn() *conn
+	openingData() any // a pointer to the opening data
 }
 
 // Channel is one client's connection as functions see it. Open is the type of
@@ -37,17 +38,21 @@ type Conn interface {
 //
 // Its methods are safe for concurrent use. Do not keep a Channel beyond the
 // call it was given to: keep its ID and use Server.Conns.
-type Channel[Open, Session any] struct{ c *conn }
+type Channel[Open, Session any] struct {
+	opening Open
+	c       *conn
+}
 
-func (ch *Channel[Open, Session]) conn() *conn { return ch.c }
-func (ch *Channel[Open, Session]) sink() sink  { return ch.c }
+func (ch *Channel[Open, Session]) conn() *conn      { return ch.c }
+func (ch *Channel[Open, Session]) sink() sink       { return ch.c }
+func (ch *Channel[Open, Session]) openingData() any { return &ch.opening }
 
 // ID returns the id of the connection: unique, made by the server, not secret.
-func (ch *Channel[Open, Session]) ID() string { return ch.c.id }
+func (ch *Channel[Open, Session]) ID() string { return ch.c.id.String() }
 
 // Opening returns the opening data. It was validated when the connection
 // opened and does not change.
-func (ch *Channel[Open, Session]) Opening() Open { return *ch.c.opening.(*Open) }
+func (ch *Channel[Open, Session]) Opening() Open { return ch.opening }
 
 // State returns the stage of the connection's life.
 func (ch *Channel[Open, Session]) State() State { return ch.c.state() }
@@ -109,4 +114,4 @@ func (ch *Channel[Open, Session]) Close(ctx context.Context, code CloseCode, rea
 func (ch *Channel[Open, Session]) Closed() (CloseCode, string) { return ch.c.closed() }
 
 // Context returns a context that ends when the connection does.
-func (ch *Channel[Open, Session]) Context() context.Context { return ch.c.life.context() }
+func (ch *Channel[Open, Session]) Context() context.Context { return ch.c.context() }

@@ -140,7 +140,7 @@ func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	life, more := c.life.context(), a.more
+	life, more := c.context(), a.more
 	for {
 		select {
 		case <-a.done:

@@ -19,58 +19,45 @@ import (
 // memoryLeases.mu, gathering.mu, presenceWatch.mu; presences.mu and presence.mu
 // are taken last.
 type conn struct {
-	core        *core
-	def         *channelDef
-	form        form.Form
-	id          string
-	subprotocol string
-	opening     any   // pointer to the opening data
-	ch          Conn  // the *Channel
-	opened      int64 // since begun
-	life        lifetime
-	out         outbox
-	v1          *envelopeConn // what kanava.v1 needs besides; nil in other forms
-	marks       *marks        // of the plain form where OpenRequest.Marks asks for them; nil otherwise
+	core   *core
+	def    *channelDef
+	form   form.Form
+	id     connID // set when the server knows the connection
+	ch     Conn   // the *Channel, which holds the opening data
+	opened int64  // since begun
+	out    outbox
+	v1     *envelopeConn // what kanava.v1 needs besides; nil in other forms
 
 	rate    bucket
-	own     atomic.Pointer[buckets] // of actions called while nobody had signed in; nil until needed
-	ofUser  atomic.Pointer[buckets] // of the user who has signed in; nil while nobody has
-	strikes atomic.Int32            // what was refused for its rate in a row
+	strikes atomic.Int32 // what was refused for its rate in a row
 
-	slot      int32      // guarded by core.mu: where it stands among those of its channel
-	addresses *addresses // guarded by core.mu: what it is counted by where Limits.AddressConns is set; nil otherwise
+	slot int32                // guarded by core.mu: where it stands among those of its channel
+	more atomic.Pointer[rare] // see rare and ownRare; nil while there is none
 
 	current  atomic.Pointer[session] // nil while nobody has signed in
 	sessions sync.RWMutex            // held to change the session; read-held while a subscription is made
-	expiry   *time.Timer             // guarded by sessions
 
 	subMu      sync.Mutex
-	subs       subscriptions                 // guarded by subMu
-	present    map[presenceSpot]presenceStay // guarded by subMu: where it has joined
-	recoveries int8                          // guarded by subMu: answers to recover under way
-	gone       bool                          // guarded by subMu: no more of either
+	subs       subscriptions // guarded by subMu
+	recoveries int8          // guarded by subMu: answers to recover under way
+	gone       bool          // guarded by subMu: no more of either
 
-	started   bool      // guarded by mu, as is all that follows: OnConnect runs, has run or does not have to: OnDisconnect follows
-	working   bool      // a goroutine works waiting off
-	blocked   bool      // the transport was told to wait, and Wake has not come
-	looking   bool      // a message was taken from waiting whose call has not begun: it counts as if it waited
-	draining  bool      // no new messages; closes when idle
-	buried    bool      // OnDisconnect has returned
-	phase     phase     // where it stands
-	away      CloseCode // what the client was told that the connection ends with; 0 is nothing
-	mu        sync.Mutex
-	running   int32 // number of calls
-	beside    int32 // how many of them others run beside
-	holders   int32 // running calls that the close waits for
-	bytes     int   // of waiting
-	waiting   borrowed[message]
-	calls     *call         // the running ones
-	ordered   *call         // the one whose turn it is
-	values    *values       // nil while none is kept
-	done      chan struct{} // closed when it is buried; nil until somebody asks
-	closing   *Closing      // Close was called
-	ended     *Closing      // how it ended, once phase is phaseEnded
-	closeWait *time.Timer
+	started  bool      // guarded by mu, as is all that follows: OnConnect runs, has run or does not have to: OnDisconnect follows
+	working  bool      // a goroutine works waiting off
+	blocked  bool      // the transport was told to wait, and Wake has not come
+	looking  bool      // a message was taken from waiting whose call has not begun: it counts as if it waited
+	draining bool      // no new messages; closes when idle
+	buried   bool      // OnDisconnect has returned
+	phase    phase     // where it stands
+	away     CloseCode // what the client was told that the connection ends with; 0 is nothing
+	mu       sync.Mutex
+	running  int32 // number of calls
+	beside   int32 // how many of them others run beside
+	holders  int32 // running calls that the close waits for
+	bytes    int   // of waiting
+	waiting  borrowed[message]
+	calls    *call // the running ones
+	ordered  *call // the one whose turn it is
 }
 
 type phase uint8
@@ -119,7 +106,7 @@ func (m *message) release() {
 // flushTime bounds how long a close waits for functions to return.
 const flushTime = 5 * time.Second
 
-func (c *conn) sinkID() string { return c.id }
+func (c *conn) isNamed(id string) bool { return c.id.is(id) }
 
 func (c *conn) state() State {
 	if c.out.isClosed() {
@@ -142,7 +129,8 @@ func (c *conn) closed() (CloseCode, string) {
 	if c.phase < phaseEnded {
 		return 0, ""
 	}
-	return c.ended.Code, c.ended.Reason
+	ended := c.rare().ended
+	return ended.Code, ended.Reason
 }
 
 // start begins the connection's life: OnConnect, then messages.
@@ -371,7 +359,7 @@ func (c *conn) closeWith(ctx context.Context, closing Closing) {
 		return
 	}
 	c.phase = phaseClosing
-	c.closing = &closing
+	c.ownRare().closing = &closing
 	c.discard()
 	for x := c.calls; x != nil; x = x.next {
 		if x == caller || x == c.ordered {
@@ -382,7 +370,7 @@ func (c *conn) closeWith(ctx context.Context, closing Closing) {
 		}
 	}
 	if c.holders > 0 {
-		c.closeWait = time.AfterFunc(flushTime, func() { c.out.close(closing, false) })
+		c.ownRare().closeWait = time.AfterFunc(flushTime, func() { c.out.close(closing, false) })
 	}
 	c.resume() // the transport has to read the client's answer to the close
 	c.settle()
@@ -408,7 +396,8 @@ func (c *conn) cut(closing Closing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase < phaseClosing {
-		c.phase, c.closing = phaseClosing, &closing
+		c.phase = phaseClosing
+		c.ownRare().closing = &closing
 	}
 	c.discard()
 	for x := c.calls; x != nil; x = x.next {
@@ -427,7 +416,7 @@ func (c *conn) disconnect(code CloseCode, reason string) {
 	}
 	c.phase = phaseEnded
 	ended := Closing{Code: code, Reason: reason}
-	c.ended = &ended
+	c.ownRare().ended = &ended
 	c.discard()
 	for x := c.calls; x != nil; x = x.next {
 		x.cancel(context.Canceled)
@@ -437,7 +426,7 @@ func (c *conn) disconnect(code CloseCode, reason string) {
 	if c.v1 != nil {
 		c.v1.hear()
 	}
-	c.life.end()
+	c.ownRare().life.end()
 	c.out.close(ended, true)
 	c.leaveHub()
 	c.mu.Lock()
@@ -461,16 +450,16 @@ func (c *conn) settle() {
 	switch {
 	case c.phase == phaseEnded && idle:
 		c.phase = phaseDone
-		if c.closeWait != nil {
-			c.closeWait.Stop()
+		if t := c.rare().closeWait; t != nil {
+			t.Stop()
 		}
 		go c.farewell(c.started)
 	case c.phase == phaseClosing && c.holders == 0:
-		c.out.close(*c.closing, false)
+		c.out.close(*c.rare().closing, false)
 	case c.phase < phaseClosing && c.draining && idle && c.waiting.len() == 0:
 		c.phase = phaseClosing
-		c.closing = c.core.drainClosing()
-		c.out.close(*c.closing, false)
+		c.ownRare().closing = c.core.drainClosing()
+		c.out.close(*c.rare().closing, false)
 	}
 }
 
@@ -489,13 +478,13 @@ func (c *conn) farewell(started bool) {
 func (c *conn) bury() {
 	c.tellDropped(c.out.news())
 	code, _ := c.closed()
-	c.core.observer.ConnClosed(ConnInfo{c.id, c.def.name}, code, time.Duration(sinceBegun(time.Now())-c.opened))
+	c.core.observer.ConnClosed(ConnInfo{c.id.String(), c.def.name}, code, time.Duration(sinceBegun(time.Now())-c.opened))
 	c.core.remove(c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.buried = true
-	if c.done != nil {
-		close(c.done)
+	if done := c.rare().done; done != nil {
+		close(done)
 	}
 }
 
@@ -503,11 +492,12 @@ func (c *conn) bury() {
 func (c *conn) doneChan() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done == nil {
-		c.done = make(chan struct{})
+	r := c.ownRare()
+	if r.done == nil {
+		r.done = make(chan struct{})
 		if c.buried {
-			close(c.done)
+			close(r.done)
 		}
 	}
-	return c.done
+	return r.done
 }

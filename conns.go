@@ -16,9 +16,7 @@ type Conns struct{ s *core }
 
 // Get returns the connection with the given id, or CodeNotFound.
 func (c *Conns) Get(_ context.Context, id string) (Conn, error) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	if found := c.s.conns[id]; found != nil && found.isLive() {
+	if found := c.s.find(id); found != nil && found.isLive() {
 		return found.ch, nil
 	}
 	return nil, Errorf(CodeNotFound, "no connection has this id")
@@ -91,7 +89,7 @@ func (c *Conns) CloseChannel(ctx context.Context, name string, code CloseCode, r
 func (c *Conns) Count() int {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	return len(c.s.conns)
+	return c.s.count
 }
 
 // CountOfChannel returns the number of connections of the channel with this
@@ -100,10 +98,10 @@ func (c *Conns) CountOfChannel(name string) int {
 	def := c.s.channel(name)
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if slots := c.s.slots[def]; slots != nil {
-		return slots.count()
+	if def == nil {
+		return 0
 	}
-	return 0
+	return c.s.slots[def.index].count()
 }
 
 // CountOfUser returns the number of connections on which the user is signed in.
@@ -155,13 +153,12 @@ func (s *core) add(c *conn) *Error {
 	if s.draining {
 		return s.unavailable()
 	}
-	s.conns[c.id] = c
-	slots := s.slots[c.def]
-	if slots == nil {
-		slots = &connSlots{}
-		s.slots[c.def] = slots
+	s.slots[c.def.index].add(c)
+	s.count++
+	c.id = newConnID(connPlace{c.def.index, uint32(c.slot)})
+	if m := c.rare().marks; m != nil {
+		m.id = c.id.String()
 	}
-	slots.add(c)
 	return nil
 }
 
@@ -181,20 +178,21 @@ func (s *core) isDraining() bool {
 func (s *core) remove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns[c.id] == c { // it may have been refused before
+	if s.slots[c.def.index].remove(c) { // it may have been refused before
 		s.keepPast(c)
-		delete(s.conns, c.id)
-		s.slots[c.def].remove(c)
+		s.count--
 	}
-	s.leaveAddress(c.addresses)
-	c.addresses = nil
+	if counted := c.rare().addresses; counted != nil {
+		s.leaveAddress(counted)
+		c.ownRare().addresses = nil
+	}
 	s.tellEmpty()
 }
 
 // tellEmpty tells those who wait for it that nothing runs any more; s.mu is
 // held.
 func (s *core) tellEmpty() {
-	if len(s.conns) == 0 && len(s.calls) == 0 && s.empty != nil {
+	if s.count == 0 && len(s.calls) == 0 && s.empty != nil {
 		select {
 		case <-s.empty:
 		default:
@@ -230,11 +228,14 @@ func (s *core) user(who caller) *user {
 	return u
 }
 
-// indexUser moves a connection from one user to another; nil is nobody. It
-// refuses if the next user has too many connections.
+// indexUser moves a connection from one user to another, before the next session
+// is seen; nil is nobody. It refuses if the next user has too many connections.
 func (s *core) indexUser(c *conn, former, next *session) error {
 	from, to := userOf(former), userOf(next)
 	if from == to {
+		if next != nil && former != nil {
+			next.buckets = former.buckets
+		}
 		return nil
 	}
 	s.mu.Lock()
@@ -251,9 +252,7 @@ func (s *core) indexUser(c *conn, former, next *session) error {
 		if c.def.own.UserConns > 0 {
 			u.on[c.def]++
 		}
-		c.ofUser.Store(&u.buckets)
-	} else {
-		c.ofUser.Store(nil)
+		next.buckets = &u.buckets
 	}
 	s.leaveUser(c, from)
 	return nil

@@ -22,12 +22,42 @@ func (s *connSlots) add(c *conn) {
 	s.list = append(s.list, c)
 }
 
-func (s *connSlots) remove(c *conn) {
+// remove reports whether the connection was there.
+func (s *connSlots) remove(c *conn) bool {
+	if s.at(uint32(c.slot)) != c {
+		return false
+	}
 	s.list[c.slot] = nil
 	s.free = append(s.free, c.slot)
 	if s.count() == 0 {
 		s.list, s.free = nil, nil // their memory
 	}
+	return true
+}
+
+// at returns the connection with this slot, nil if there is none.
+func (s *connSlots) at(slot uint32) *conn {
+	if int64(slot) >= int64(len(s.list)) {
+		return nil
+	}
+	return s.list[slot]
+}
+
+// find returns the connection with this id, nil if there is none.
+func (s *core) find(id string) *conn {
+	at, ok := placeOf(id)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int(at.channel) >= len(s.slots) {
+		return nil
+	}
+	if c := s.slots[at.channel].at(at.slot); c != nil && c.id.is(id) {
+		return c
+	}
+	return nil
 }
 
 // few fills into with connections from a slot on, and returns how many they are
@@ -49,10 +79,8 @@ func (s *core) each(def *channelDef) iter.Seq[*conn] {
 		var some [64]*conn
 		for from := 0; ; {
 			s.mu.Lock()
-			n := 0
-			if slots := s.slots[def]; slots != nil {
-				n, from = slots.few(from, some[:])
-			}
+			var n int
+			n, from = s.slots[def.index].few(from, some[:])
 			s.mu.Unlock()
 			if n == 0 {
 				return

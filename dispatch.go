@@ -225,7 +225,7 @@ func (x *call) kind() Kind { return x.a.kind }
 func (x *call) gone() bool { return x.c.out.isClosed() }
 
 func (x *call) attrs(more ...any) []any {
-	return append([]any{"conn", x.c.id, "channel", x.c.def.name, "function", x.a.kind.String(), "action", x.a.route.Action}, more...)
+	return append([]any{"conn", x.c.id.String(), "channel", x.c.def.name, "function", x.a.kind.String(), "action", x.a.route.Action}, more...)
 }
 
 func (x *call) invoke() (any, error) {
@@ -250,7 +250,7 @@ func (x *call) invoke() (any, error) {
 	}
 	inv := &Invocation{
 		Conn: c.ch, Channel: c.def.name, Action: a.route.Action, Kind: a.kind, Tags: a.tags,
-		In: in, Opening: c.opening, stream: x.stream,
+		In: in, Opening: c.ch.openingData(), stream: x.stream,
 	}
 	if s := c.liveSession(); s != nil {
 		inv.Session = s.value

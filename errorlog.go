@@ -90,6 +90,6 @@ func find(err error) (e *Error, panicked any) {
 
 func (s *core) logRefusal(c *conn, route form.Route, e *Error) {
 	if s.logger.Enabled(context.Background(), slog.LevelDebug) {
-		s.logger.Debug("message refused", "conn", c.id, "channel", c.def.name, "action", route.Action, "error", e)
+		s.logger.Debug("message refused", "conn", c.id.String(), "channel", c.def.name, "action", route.Action, "error", e)
 	}
 }

@@ -53,11 +53,11 @@ func (o *outbox) addRun(ev *event, sub *subscription, size, limit int) (full, cl
 	case !o.makeRoom(size, limit, nil):
 		return true, false
 	}
-	if p := o.queue.last; p != 0 && !o.holding {
-		if last := &o.nodes.at(p).outItem; last.run > 0 && last.sub == sub && ev.follows(last.ev, last.run) {
+	if w := o.waiting; w != nil && !o.holding {
+		if last := &w.at(w.queue.last).outItem; last.run > 0 && last.sub == sub && ev.follows(last.ev, last.run) {
 			last.run++
 			last.runSize += int32(size)
-			o.bytes += size
+			w.bytes += size
 			return false, false
 		}
 	}

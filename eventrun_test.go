@@ -78,8 +78,8 @@ func TestRunsAreAList(t *testing.T) {
 				want = slices.Delete(want, 0, len(frames))
 			},
 			"": func(t *rapid.T) {
-				if o.bytes != bytes || (o.first() == 0) != (len(want) == 0) {
-					t.Fatalf("%d bytes wait, want %d", o.bytes, bytes)
+				if o.bytes() != bytes || (o.first() == 0) != (len(want) == 0) {
+					t.Fatalf("%d bytes wait, want %d", o.bytes(), bytes)
 				}
 			},
 		})

@@ -117,14 +117,14 @@ func (c *conn) greet() (ok bool) {
 	refusal := errInternal
 	defer func() {
 		if p := recover(); p != nil {
-			c.core.logger.Error("Authenticate panicked", "conn", c.id, "channel", c.def.name, "panic", p, "stack", string(debug.Stack()))
+			c.core.logger.Error("Authenticate panicked", "conn", c.id.String(), "channel", c.def.name, "panic", p, "stack", string(debug.Stack()))
 		}
 		if !ok { // also where Authenticate has ended the goroutine
 			c.core.observer.OpenRefused(c.def.route, refusal)
 			c.refuse(context.Background(), refusal)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(c.life.context(), c.def.limits.OpenTime)
+	ctx, cancel := context.WithTimeout(c.context(), c.def.limits.OpenTime)
 	defer cancel()
 	// The client is told in time, whether Authenticate minds its context or not.
 	stop := context.AfterFunc(ctx, func() { c.refuse(context.Background(), openError(ctx, ctx.Err())) })
@@ -154,7 +154,7 @@ func (c *conn) tellOpen() bool {
 		return false
 	}
 	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
-		ID: c.id, Max: l.Message, Calls: l.WaitingCalls, Ping: c.v1.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
+		ID: c.id.String(), Max: l.Message, Calls: l.WaitingCalls, Ping: c.v1.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
 		Contract: contract, Upstream: c.v1.upstream,
 	})}}, &c.v1.greeted)
 	c.started = true

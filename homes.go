@@ -29,10 +29,7 @@ func (s *homes) find(id string) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, home := range s.list {
-		home.mu.Lock()
-		c := home.conns[id]
-		home.mu.Unlock()
-		if c != nil && !c.life.isOver() {
+		if c := home.find(id); c != nil && !c.isOver() {
 			return c
 		}
 	}

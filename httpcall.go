@@ -137,7 +137,7 @@ func (x *HTTPCall) enter(ctx context.Context, req *OpenRequest) error {
 			return err
 		}
 		if value != nil {
-			x.session = &session{value, s.identify(value)}
+			x.session = &session{value: value, id: s.identify(value)}
 		}
 	}
 	for _, check := range []func() *Error{func() *Error { return x.count(req.RemoteAddr) }, x.meter, x.permit} {

@@ -86,7 +86,7 @@ type Subscriber interface {
 // sink takes the events of a subscriber. The hub calls deliver with locks
 // held: it must not wait and must not call the hub.
 type sink interface {
-	sinkID() string
+	isNamed(id string) bool
 	deliver(ev *event, sub *subscription)
 	// pass is deliver of an event that the subscriber is not to see.
 	pass(ev *event, sub *subscription)
@@ -234,7 +234,7 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 // hand gives the event to the subscriber, or only its position if it is not to
 // see it. It reports which; the topic's mu is held.
 func (sub *subscription) hand(ev *event) (seen bool) {
-	if ev.except != "" && sub.to.sinkID() == ev.except {
+	if ev.except != "" && sub.to.isNamed(ev.except) {
 		sub.to.pass(ev, sub)
 		return false
 	}

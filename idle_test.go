@@ -17,7 +17,7 @@ func (*stillPeer) Wake() {}
 // A connection that waits, with one subscription, has a budget of memory,
 // besides what its transport needs for it.
 func TestMemoryOfAnIdleConnection(t *testing.T) {
-	const budget, n = 750, 20_000
+	const budget, n = 450, 20_000
 	srv := kanava.NewServer(kanava.Options[account]{})
 	srv.Wire(wiring{Name: "idle", Route: "/idle", Public: true})
 	links := make([]*kanava.Link, n)

@@ -83,8 +83,8 @@ func (l *Listener) Done() <-chan struct{} { return l.done }
 // [ErrClosed], or an *Error with CodeResourceExhausted.
 func (l *Listener) Err() error { return l.in.ended() }
 
-func (l *Listener) sink() sink     { return l }
-func (l *Listener) sinkID() string { return l.in.id }
+func (l *Listener) sink() sink             { return l }
+func (l *Listener) isNamed(id string) bool { return l.in.id == id }
 
 func (l *Listener) end(err error) {
 	if !l.in.end(err) {

@@ -33,7 +33,7 @@ const (
 // marks is where a client stands. It belongs to the goroutine that takes
 // frames, but for last.
 type marks struct {
-	id     string                   // of the connection
+	id     string                   // of the connection; set when the server knows it
 	was    []string                 // the connections before that the next mark names
 	former []string                 // all those that the client's mark named
 	at     map[string]form.Position // by topic
@@ -52,10 +52,10 @@ type move struct {
 	lost  bool
 }
 
-func newMarks(id, last string) *marks {
+func newMarks(last string) *marks {
 	was, at := parseMark(last)
 	return &marks{
-		id: id, was: was[:min(len(was), markWas)], former: was, told: last != "",
+		was: was[:min(len(was), markWas)], former: was, told: last != "",
 		at: maps.Clone(at), live: make(map[string]bool), last: at,
 	}
 }
@@ -65,7 +65,7 @@ func newMarks(id, last string) *marks {
 // had any more, or does not fit into half of the queue, is lost. c.subMu and the
 // topic's mu are held.
 func (c *conn) resumeTopic(sub *subscription, at form.Position) {
-	m := c.marks
+	m := c.rare().marks
 	if m == nil || sub.class != recoverable || !sub.free && c.liveSession() == nil {
 		return
 	}

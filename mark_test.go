@@ -32,7 +32,8 @@ func FuzzMark(f *testing.F) {
 		if len(at) == 0 {
 			return
 		}
-		m := newMarks("ID", text)
+		m := newMarks(text)
+		m.id = "ID"
 		if !slices.Equal(m.former, was) {
 			t.Fatalf("%q was %q", text, m.former)
 		}
@@ -55,7 +56,8 @@ func FuzzMark(f *testing.F) {
 func TestP19_MarksAreBounded(t *testing.T) {
 	at := func(n uint64) form.Position { return form.Position{Epoch: "epoch", Offset: n} }
 	name := func(c string) string { return strings.Repeat(c, 200) }
-	m := newMarks("ID", "OLD&"+name("z")+"=epoch.1")
+	m := newMarks("OLD&" + name("z") + "=epoch.1")
+	m.id = "ID"
 	tell := func(topic string, n uint64) (mark *Mark, more bool) {
 		t.Helper()
 		var f Frame

@@ -2,7 +2,6 @@ package kanava
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -46,11 +45,15 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	if s.isDraining() {
 		return nil, s.unavailable()
 	}
-	c := &conn{core: s, def: m.def, id: rand.Text(), opened: sinceBegun(time.Now())}
+	opened := &Link{conn{core: s, def: m.def, opened: sinceBegun(time.Now())}}
+	c := &opened.c
 	c.out.peer = peer
-	var refused *Error
-	if c.addresses, refused = s.enterAddress(m.def, req.RemoteAddr); refused != nil {
+	counted, refused := s.enterAddress(m.def, req.RemoteAddr)
+	switch {
+	case refused != nil:
 		return nil, refused
+	case counted != nil:
+		c.ownRare().addresses = counted
 	}
 	defer func() {
 		if link == nil {
@@ -59,10 +62,12 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	}()
 	ctx, cancel := context.WithTimeout(ctx, m.def.limits.OpenTime)
 	defer cancel()
-	var tooNew bool
-	c.form, c.subprotocol, tooNew = s.chooseForm(req.Subprotocols)
-	refusal := c.decodeOpening(ctx, m, req)
+	chosen, subprotocol, tooNew := s.chooseForm(req.Subprotocols)
+	if c.form = chosen; subprotocol != "" {
+		c.ownRare().subprotocol = subprotocol
+	}
 	c.ch = m.def.newChannel(c)
+	refusal := c.decodeOpening(ctx, m, req)
 	if c.form.Envelope() {
 		c.v1 = &envelopeConn{ping: req.Ping, upstream: req.Upstream}
 		own := *req
@@ -70,7 +75,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 		c.out.hold() // nothing goes out before the answer to the hello
 	} else {
 		if req.Marks {
-			c.marks = newMarks(c.id, req.LastID)
+			c.ownRare().marks = newMarks(req.LastID)
 		}
 		if refusal == nil {
 			refusal = c.authenticate(ctx, req)
@@ -84,7 +89,9 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 		return nil, e
 	}
 	c.watchSignIn()
-	s.observer.ConnOpened(ConnInfo{c.id, m.def.name})
+	if !s.quiet {
+		s.observer.ConnOpened(ConnInfo{c.id.String(), m.def.name})
+	}
 	switch { // a browser can only be told by frames and a close code
 	case tooNew:
 		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
@@ -93,7 +100,7 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 		s.observer.OpenRefused(route, e)
 		c.refuse(ctx, e)
 	}
-	return &Link{c}, nil
+	return opened, nil
 }
 
 // openError is what a client is told whose connection could not be opened
@@ -108,15 +115,15 @@ func openError(ctx context.Context, err error) *Error {
 func tooLate(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 
 func (c *conn) decodeOpening(ctx context.Context, m *routeMatch, req *OpenRequest) error {
-	c.opening = c.def.newOpening()
+	data := c.ch.openingData()
 	if req.opening != nil {
 		if reflect.TypeOf(req.opening) != c.def.open {
 			return fmt.Errorf("opening data is a %T, not a %s", req.opening, c.def.open)
 		}
-		reflect.ValueOf(c.opening).Elem().Set(reflect.ValueOf(req.opening))
+		reflect.ValueOf(data).Elem().Set(reflect.ValueOf(req.opening))
 		return nil
 	}
-	faults, err := c.def.opening.Decode(ctx, &openSource{m, req, nil}, c.opening)
+	faults, err := c.def.opening.Decode(ctx, &openSource{m, req, nil}, data)
 	if err != nil {
 		return invalidByProgram(err)
 	}

@@ -15,10 +15,7 @@ type outbox struct {
 	peer Peer // is woken with mu held
 
 	mu      sync.Mutex
-	nodes   outNodes      // guarded by mu, as is all that follows: the items
-	queue   outList       // all of them
-	held    slot          // the first of those that are not taken before OnConnect is over, as what it returns goes first
-	bytes   int           // of all items
+	waiting *outItems     // guarded by mu, as is all that follows: nil where nothing waits
 	awake   bool          // the transport knows that there is something
 	holding bool          // OnConnect is not over
 	classes *outClasses   // nil until there is an event of another class than Ordered
@@ -86,19 +83,23 @@ func (o *outbox) put(it *outItem, limit int, mayHold bool) (full, closed bool) {
 // push adds an item at the end, or before all that is held back if it may not
 // be.
 func (o *outbox) push(it *outItem, mayHold bool) slot {
-	p := o.nodes.add(it)
-	o.bytes += it.size()
+	if o.waiting == nil {
+		o.waiting = borrowItems()
+	}
+	w := o.waiting
+	p := w.add(it)
+	w.bytes += it.size()
 	switch {
 	case !o.holding:
-		o.nodes.insert(inQueue, &o.queue, p, 0)
+		w.insert(inQueue, &w.queue, p, 0)
 		o.rouse()
 	case mayHold:
-		o.nodes.insert(inQueue, &o.queue, p, 0)
-		if o.held == 0 {
-			o.held = p
+		w.insert(inQueue, &w.queue, p, 0)
+		if w.held == 0 {
+			w.held = p
 		}
 	default:
-		o.nodes.insert(inQueue, &o.queue, p, o.held)
+		w.insert(inQueue, &w.queue, p, w.held)
 		o.rouse()
 	}
 	return p
@@ -106,25 +107,46 @@ func (o *outbox) push(it *outItem, mayHold bool) slot {
 
 // pull takes an item out, wherever it stands.
 func (o *outbox) pull(p slot) (it outItem) {
-	it = o.nodes.at(p).outItem
-	if o.held == p {
-		o.held = o.nodes.next(inQueue, p)
+	w := o.waiting
+	it = w.at(p).outItem
+	if w.held == p {
+		w.held = w.next(inQueue, p)
 	}
 	if it.class != ordered {
 		o.forgetEvent(&it, p)
 	}
-	o.nodes.unlink(inQueue, &o.queue, p)
-	o.nodes.remove(p)
-	o.bytes -= it.size()
+	w.unlink(inQueue, &w.queue, p)
+	w.remove(p)
+	if w.bytes -= it.size(); w.used == 0 {
+		o.waiting = nil
+		w.giveBack()
+	}
 	return it
 }
 
 // first returns what is taken next; nowhere if there is nothing.
 func (o *outbox) first() slot {
-	if o.queue.first == o.held {
+	w := o.waiting
+	if w == nil || w.queue.first == w.held {
 		return 0
 	}
-	return o.queue.first
+	return w.queue.first
+}
+
+// bytes is what waits, of all items.
+func (o *outbox) bytes() int {
+	if o.waiting == nil {
+		return 0
+	}
+	return o.waiting.bytes
+}
+
+// heldBack returns the first item that hold keeps back; nowhere if there is none.
+func (o *outbox) heldBack() slot {
+	if o.waiting == nil {
+		return 0
+	}
+	return o.waiting.held
 }
 
 func (o *outbox) rouse() {
@@ -161,11 +183,13 @@ func (o *outbox) release(first *outItem, wanted bool) {
 		o.push(first, false)
 	}
 	o.holding = false
-	for o.held != 0 && (!wanted || o.closing != nil) {
-		o.pull(o.held)
+	for o.heldBack() != 0 && (!wanted || o.closing != nil) {
+		o.pull(o.heldBack())
 		o.tellRoom()
 	}
-	o.held = 0
+	if o.waiting != nil {
+		o.waiting.held = 0
+	}
 	if o.first() != 0 || o.isBehind() {
 		o.rouse()
 	}
@@ -276,7 +300,7 @@ func (o *outbox) take(batch *[]outItem, maxBytes, limit int) (_ *[]outItem, clos
 func (o *outbox) pop(batch []outItem, maxBytes int) (_ []outItem, n int) {
 	weight := 0
 	for p := o.first(); p != 0; p = o.first() {
-		it := o.nodes.at(p)
+		it := o.waiting.at(p)
 		weight += it.weight()
 		if n > 0 && weight > maxBytes {
 			break
@@ -305,7 +329,7 @@ func (o *outbox) close(closing Closing, discard bool) {
 
 // discard drops all that waits; nothing is added any more.
 func (o *outbox) discard() {
-	o.nodes, o.queue, o.held, o.bytes = outNodes{}, outList{}, 0, 0
+	o.waiting = nil
 	if k := o.classes; k != nil {
 		o.classes = &outClasses{dropped: k.dropped, told: k.told}
 	}

@@ -123,10 +123,10 @@ func (m *boxModel) event(topic *boxTopic) {
 	case recoverable:
 		item.ev = &event{at: form.Position{Epoch: "e", Offset: o}}
 	}
-	before := m.box.bytes
+	before := m.box.bytes()
 	m.offer(it, item, true)
-	if m.box.bytes > max(before, m.want.limit) && len(m.want.items) > 1 {
-		m.t.Fatalf("bytes: %d of %d wait", m.box.bytes, m.want.limit)
+	if m.box.bytes() > max(before, m.want.limit) && len(m.want.items) > 1 {
+		m.t.Fatalf("bytes: %d of %d wait", m.box.bytes(), m.want.limit)
 	}
 }
 
@@ -181,8 +181,8 @@ func (m *boxModel) take(most int) {
 
 // check compares what can be seen from outside at any time.
 func (m *boxModel) check() {
-	if n := m.want.bytes(anyItem); n != m.box.bytes || int(m.box.nodes.used) != len(m.want.items) {
-		m.t.Fatalf("bytes: %d in %d items, not %d in %d", m.box.bytes, m.box.nodes.used, n, len(m.want.items))
+	if n := m.want.bytes(anyItem); n != m.box.bytes() || m.box.backlog().Items != len(m.want.items) {
+		m.t.Fatalf("bytes: %d in %d items, not %d in %d", m.box.bytes(), m.box.backlog().Items, n, len(m.want.items))
 	}
 	if m.box.isEmpty() != (len(m.want.items) == 0 || m.want.items[0].held) {
 		m.t.Fatal("order: the first item")
@@ -215,8 +215,8 @@ func (m *boxModel) end() {
 			m.t.Fatalf("newest: the last of keys of %s have not come: %v", name, topic.newest)
 		}
 	}
-	if cap(m.box.nodes.all) > kept {
-		m.t.Fatalf("memory: an empty box keeps %d places", cap(m.box.nodes.all))
+	if m.box.waiting != nil {
+		m.t.Fatalf("memory: an empty box keeps %d places", cap(m.box.waiting.all))
 	}
 }
 

@@ -53,9 +53,9 @@ func (o *outbox) topic(sub *subscription) *outTopic {
 // Volatile events.
 func (o *outbox) firm() int {
 	if o.classes == nil {
-		return o.bytes
+		return o.bytes()
 	}
-	return o.bytes - o.classes.loose
+	return o.bytes() - o.classes.loose
 }
 
 // isBehind reports whether there is a topic of which the client is still to be
@@ -68,7 +68,7 @@ func (o *outbox) isBehind() bool {
 // reports false if nothing is left to be dropped. Where own is not nil the item
 // is an event of that topic, which can become behind too.
 func (o *outbox) makeRoom(size, limit int, own *outTopic) bool {
-	for o.bytes > 0 && o.bytes+size > limit {
+	for o.bytes() > 0 && o.bytes()+size > limit {
 		k := o.classes
 		if k == nil {
 			return false
@@ -109,7 +109,7 @@ func (k *outClasses) fullest(own *outTopic, more int) (most *outTopic) {
 // leaveBehind drops what waits of a topic.
 func (o *outbox) leaveBehind(t *outTopic) {
 	if last := t.events.last; last != 0 {
-		t.at = o.nodes.at(last).ev.at
+		t.at = o.waiting.at(last).ev.at
 	}
 	k := o.classes
 	for !t.events.empty() {
@@ -127,7 +127,7 @@ func (o *outbox) leaveBehind(t *outTopic) {
 // queued again. The transport is awake.
 func (o *outbox) catchUp(limit int) {
 	k, n := o.classes, 0
-	for n < len(k.behind) && o.bytes <= limit {
+	for n < len(k.behind) && o.bytes() <= limit {
 		t := k.behind[n]
 		n++
 		t.behind = false
@@ -162,7 +162,8 @@ func (o *outbox) addVolatile(it *outItem, limit int) {
 		return
 	}
 	o.makeRoom(it.size(), limit, nil)
-	o.nodes.insert(inClass, &k.volatile, o.push(it, true), 0)
+	p := o.push(it, true)
+	o.waiting.insert(inClass, &k.volatile, p, 0)
 	k.loose += it.size()
 }
 
@@ -170,18 +171,17 @@ func (o *outbox) addVolatile(it *outItem, limit int) {
 func (o *outbox) addLatest(it *outItem, limit int) (fits bool) {
 	t := o.topic(it.sub)
 	old := t.newest[it.ev.key]
-	was := 0
-	if old != 0 {
-		was = o.nodes.at(old).size()
+	if old == 0 {
+		fits = o.makeRoom(it.size(), limit, nil)
+	} else {
+		fits = o.replaceable(old, it.size(), limit)
 	}
-	o.bytes -= was
-	fits = o.makeRoom(it.size(), limit, nil)
-	o.bytes += was
 	switch {
 	case !fits:
 	case old != 0:
-		o.nodes.at(old).outItem = *it
-		o.bytes += it.size() - was
+		w := o.waiting
+		w.bytes += it.size() - w.at(old).size()
+		w.at(old).outItem = *it
 		o.class().dropped.Latest++
 	default:
 		if t.newest == nil {
@@ -190,6 +190,16 @@ func (o *outbox) addLatest(it *outItem, limit int) (fits bool) {
 		t.newest[it.ev.key] = o.push(it, true)
 		t.most = max(t.most, len(t.newest))
 	}
+	return fits
+}
+
+// replaceable makes room for an item that comes in the place of another.
+func (o *outbox) replaceable(old slot, size, limit int) (fits bool) {
+	w := o.waiting
+	was := w.at(old).size()
+	w.bytes -= was
+	fits = o.makeRoom(size, limit, nil)
+	w.bytes += was
 	return fits
 }
 
@@ -209,7 +219,7 @@ func (o *outbox) addRecoverable(it *outItem, limit int) {
 		t.index = len(k.loaded)
 		k.loaded = append(k.loaded, t)
 	}
-	o.nodes.insert(inClass, &t.events, p, 0)
+	o.waiting.insert(inClass, &t.events, p, 0)
 	t.bytes += it.size()
 }
 
@@ -230,7 +240,7 @@ func (o *outbox) forgetEvent(it *outItem, p slot) {
 	k := o.classes
 	switch it.class {
 	case volatile:
-		o.nodes.unlink(inClass, &k.volatile, p)
+		o.waiting.unlink(inClass, &k.volatile, p)
 		k.loose -= it.size()
 	case latest:
 		t := o.topic(it.sub)
@@ -239,7 +249,7 @@ func (o *outbox) forgetEvent(it *outItem, p slot) {
 		}
 	default:
 		t := o.topic(it.sub)
-		o.nodes.unlink(inClass, &t.events, p)
+		o.waiting.unlink(inClass, &t.events, p)
 		if t.bytes -= it.size(); t.events.empty() {
 			last := len(k.loaded) - 1
 			k.loaded[t.index] = k.loaded[last]

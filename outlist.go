@@ -28,8 +28,28 @@ type outNode struct {
 	links [listKinds]struct{ prev, next slot }
 }
 
-// outNodes holds the items. It keeps no memory while there are none: that is
-// borrowed from those who have had some.
+// outItems is all that waits in an outbox. One that is empty has none: it is
+// borrowed from those who have had something.
+type outItems struct {
+	outNodes
+	queue outList // all of the items
+	held  slot    // the first of those that are not taken before OnConnect is over, as what it returns goes first
+	bytes int     // of all items
+	few   fewNodes
+}
+
+var itemsPool = sync.Pool{New: func() any { return new(outItems) }}
+
+func borrowItems() *outItems {
+	w := itemsPool.Get().(*outItems)
+	w.all = w.few[:0]
+	return w
+}
+
+// giveBack ends the use of w, which is empty.
+func (w *outItems) giveBack() { itemsPool.Put(w) }
+
+// outNodes holds the items.
 type outNodes struct {
 	all  []outNode
 	used int32
@@ -71,8 +91,8 @@ func (n *outNodes) remove(p slot) {
 	*n = outNodes{}
 }
 
-// The memory of nodes comes in these sizes; what is more than the largest is
-// left to the garbage collector.
+// The memory of nodes comes in these sizes, the smallest with the outItems; what
+// is more than the largest is left to the garbage collector.
 type (
 	fewNodes  = [4]outNode
 	someNodes = [32]outNode
@@ -80,7 +100,6 @@ type (
 )
 
 var (
-	fewPool  = sync.Pool{New: func() any { return new(fewNodes) }}
 	somePool = sync.Pool{New: func() any { return new(someNodes) }}
 	manyPool = sync.Pool{New: func() any { return new(manyNodes) }}
 )
@@ -89,8 +108,6 @@ var (
 func (n *outNodes) grow() {
 	was := n.all
 	switch size := cap(was); {
-	case size < len(fewNodes{}):
-		n.all = fewPool.Get().(*fewNodes)[:0]
 	case size < len(someNodes{}):
 		n.all = somePool.Get().(*someNodes)[:0]
 	case size < len(manyNodes{}):
@@ -106,8 +123,6 @@ func (n *outNodes) grow() {
 // giveBackNodes ends the use of nodes, which are zero.
 func giveBackNodes(all []outNode) {
 	switch cap(all) {
-	case len(fewNodes{}):
-		fewPool.Put((*fewNodes)(all[:cap(all)]))
 	case len(someNodes{}):
 		somePool.Put((*someNodes)(all[:cap(all)]))
 	case len(manyNodes{}):

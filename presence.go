@@ -187,7 +187,7 @@ func (p *presence) join(ctx context.Context, c *conn, topic string, data []byte)
 		return err
 	}
 	defer release()
-	stay := presenceStay{member: c.id}
+	stay := presenceStay{member: c.id.String()}
 	if s := c.current.Load(); s != nil {
 		stay.owned = true
 		if s.id.UserID != "" {
@@ -197,21 +197,21 @@ func (p *presence) join(ctx context.Context, c *conn, topic string, data []byte)
 	at := presenceSpot{p, topic}
 	c.subMu.Lock()
 	defer c.subMu.Unlock() // until it is said: the end of the connection unsays it
-	former, known := c.present[at]
+	former, known := c.rare().present[at]
 	switch {
 	case c.gone:
 		return ErrClosed
-	case !known && len(c.present) >= c.def.limits.Subscriptions:
+	case !known && len(c.rare().present) >= c.def.limits.Subscriptions:
 		return Errorf(CodeResourceExhausted, "present in too many places: the limit is %d", c.def.limits.Subscriptions)
 	}
 	owner := c.core.presenceOwner(p.hub)
 	if known && former.member != stay.member {
 		owner.part(topic, former.member, c, lingerTime)
 	}
-	if c.present == nil {
-		c.present = make(map[presenceSpot]presenceStay)
+	if c.rare().present == nil {
+		c.ownRare().present = make(map[presenceSpot]presenceStay)
 	}
-	c.present[at] = stay
+	c.rare().present[at] = stay
 	return owner.join(ctx, topic, stay.member, c, data)
 }
 
@@ -219,8 +219,8 @@ func (p *presence) join(ctx context.Context, c *conn, topic string, data []byte)
 func (c *conn) leavePresence(at presenceSpot) {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	if stay, ok := c.present[at]; ok {
-		delete(c.present, at)
+	if stay, ok := c.rare().present[at]; ok {
+		delete(c.rare().present, at)
 		c.part(at, stay, lingerTime)
 	}
 }
@@ -229,9 +229,9 @@ func (c *conn) leavePresence(at presenceSpot) {
 func (c *conn) leaveOwned() {
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
-	for at, stay := range c.present {
+	for at, stay := range c.rare().present {
 		if stay.owned {
-			delete(c.present, at)
+			delete(c.rare().present, at)
 			c.part(at, stay, lingerTime)
 		}
 	}

@@ -224,7 +224,7 @@ func (w *presenceWatch) encode(page []memberNow) [][]byte {
 // filter runs the outgoing middleware on a member; nil is one whom the client
 // is not to see.
 func (w *presenceWatch) filter(m memberNow) (member []byte) {
-	value, err := w.g.of.decode(w.c.life.context(), m.data)
+	value, err := w.g.of.decode(w.c.context(), m.data)
 	if err != nil {
 		w.c.core.logger.Error("the data of a member cannot be read", "topic", w.sub.topic, "error", err)
 		return nil

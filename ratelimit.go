@@ -130,10 +130,19 @@ func (b *buckets) fullAt() time.Time {
 
 func (b *bucket) fullAt() time.Time { return begun.Add(time.Duration(b.full.Load())) }
 
+// userBuckets returns those of the user who has signed in, nil if there is none,
+// or one without an id.
+func (c *conn) userBuckets() *buckets {
+	if s := c.current.Load(); s != nil {
+		return s.buckets
+	}
+	return nil
+}
+
 // meter charges a message before anything is done for it: to the connection
 // and to its user.
 func (c *conn) meter() *Error {
-	b := c.ofUser.Load()
+	b := c.userBuckets()
 	if b == nil && c.def.limits.Rate.unlimited() {
 		return nil
 	}
@@ -176,10 +185,11 @@ func (c *conn) meterAction(a *action) *Error {
 	if a.opts.rate == (Rate{}) {
 		return nil
 	}
-	b := c.ofUser.Load()
+	b := c.userBuckets()
 	if b == nil { // nobody has signed in
-		c.own.CompareAndSwap(nil, &buckets{})
-		b = c.own.Load()
+		own := &c.ownRare().own
+		own.CompareAndSwap(nil, &buckets{})
+		b = own.Load()
 	}
 	return tooFast(b.of(a).take(a.opts.rate, time.Now()))
 }

@@ -180,8 +180,8 @@ func (c *conn) former() []string {
 	switch {
 	case c.v1 != nil:
 		return c.v1.was
-	case c.marks != nil:
-		return c.marks.former
+	case c.rare().marks != nil:
+		return c.rare().marks.former
 	}
 	return nil
 }
@@ -189,5 +189,5 @@ func (c *conn) former() []string {
 // is reports whether id is that of this connection, or of one that its client
 // says it was before (D9).
 func (c *conn) is(id string) bool {
-	return id == c.id || slices.Contains(c.former(), id)
+	return c.id.is(id) || slices.Contains(c.former(), id)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"reflect"
 	"strings"
@@ -102,8 +103,6 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		observer:        opts.Observer,
 		mux:             http.NewServeMux(),
 		httpMux:         http.NewServeMux(),
-		conns:           make(map[string]*conn),
-		slots:           make(map[*channelDef]*connSlots),
 		users:           make(map[caller]*user),
 		calls:           make(map[*HTTPCall]struct{}),
 		addresses:       make(map[address]int),
@@ -233,15 +232,15 @@ type core struct {
 	httpMux    *http.ServeMux         // guarded by wiringMu: finds them by method and path
 
 	mu        sync.Mutex
-	conns     map[string]*conn           // guarded by mu
-	slots     map[*channelDef]*connSlots // guarded by mu: the same, by channel
-	signedIn  int                        // guarded by mu: users with a connection
-	calls     map[*HTTPCall]struct{}     // guarded by mu: those that run
-	users     map[caller]*user           // guarded by mu: with live sessions, or calls over HTTP
-	addresses map[address]int            // guarded by mu: connections, where Limits.AddressConns bounds them
-	draining  bool                       // guarded by mu
-	past      TotalBacklog               // guarded by mu: of connections that have ended
-	empty     chan struct{}              // guarded by mu: closed when the last of conns has gone; nil if nobody waits
+	slots     []connSlots            // guarded by mu: the connections of each channel, by its index
+	count     int                    // guarded by mu: of all of them
+	signedIn  int                    // guarded by mu: users with a connection
+	calls     map[*HTTPCall]struct{} // guarded by mu: those that run
+	users     map[caller]*user       // guarded by mu: with live sessions, or calls over HTTP
+	addresses map[address]int        // guarded by mu: connections, where Limits.AddressConns bounds them
+	draining  bool                   // guarded by mu
+	past      TotalBacklog           // guarded by mu: of connections that have ended
+	empty     chan struct{}          // guarded by mu: closed when the last connection has gone; nil if nobody waits
 }
 
 // wire checks a channel and adds it.
@@ -268,7 +267,14 @@ func (s *core) wire(d *channelDecl) {
 			d.wrong("Route %q matches the same requests as %q, which WireHTTP wired at %s", d.route, f.pattern(), f.where)
 		}
 	}
+	if len(s.defs) > math.MaxUint16 {
+		d.wrong("a server has at most %d channels", math.MaxUint16+1)
+	}
+	def.index = uint16(len(s.defs))
 	s.defs = append(s.defs, def)
+	s.mu.Lock()
+	s.slots = append(s.slots, connSlots{})
+	s.mu.Unlock()
 	s.contracted.Store(nil)
 }
 

@@ -22,8 +22,9 @@ type Identity struct {
 
 // session is one session of a connection. It does not change.
 type session struct {
-	value any // of the server's session type
-	id    Identity
+	value   any // of the server's session type
+	id      Identity
+	buckets *buckets // of the user; nil for one without an id
 }
 
 func (s *session) live() bool {
@@ -33,7 +34,7 @@ func (s *session) live() bool {
 // liveSession returns the session, nil where there is none or it has expired.
 // OnDisconnect sees the last one, expired or not.
 func (c *conn) liveSession() *session {
-	if s := c.current.Load(); s != nil && (s.live() || c.life.isOver()) {
+	if s := c.current.Load(); s != nil && (s.live() || c.isOver()) {
 		return s
 	}
 	return nil
@@ -67,7 +68,7 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 	if c.out.isClosed() {
 		return ErrClosed
 	}
-	next := &session{value, c.core.identify(value)}
+	next := &session{value: value, id: c.core.identify(value)}
 	if !next.live() {
 		return Errorf(CodeUnauthenticated, "the session has expired")
 	}
@@ -77,7 +78,7 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 		return Errorf(CodePermissionDenied, "this connection belongs to another user")
 	}
 	if c.def.admit != nil {
-		if err := c.def.admit(hooked(ctx, c), c.opening, value); err != nil {
+		if err := c.def.admit(hooked(ctx, c), c.ch.openingData(), value); err != nil {
 			return err
 		}
 	}
@@ -182,7 +183,7 @@ func (c *conn) watchSession(s *session) {
 		return
 	}
 	if before := time.Until(s.id.Expires) - expiryWarning; before > 0 && c.form.Envelope() {
-		c.expiry = time.AfterFunc(before, func() {
+		c.ownRare().expiry = time.AfterFunc(before, func() {
 			c.sessions.Lock()
 			defer c.sessions.Unlock()
 			if c.current.Load() == s && !c.out.isClosed() {
@@ -202,7 +203,7 @@ func (c *conn) expireLater(s *session) {
 // closeIfStill closes the connection if it has the session s still after wait;
 // c.sessions is held.
 func (c *conn) closeIfStill(s *session, wait time.Duration, reason string) {
-	c.expiry = time.AfterFunc(wait, func() {
+	c.ownRare().expiry = time.AfterFunc(wait, func() {
 		if c.current.Load() == s {
 			_ = c.close(context.Background(), CloseUnauthenticated, reason)
 		}
@@ -210,9 +211,9 @@ func (c *conn) closeIfStill(s *session, wait time.Duration, reason string) {
 }
 
 func (c *conn) unwatchSession() {
-	if c.expiry != nil {
-		c.expiry.Stop()
-		c.expiry = nil
+	if r := c.rare(); r.expiry != nil {
+		r.expiry.Stop()
+		r.expiry = nil
 	}
 }
 

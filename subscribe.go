@@ -122,7 +122,7 @@ func (c *conn) end(sub *subscription, reason string) {
 	switch {
 	case c.form.Envelope():
 		c.tell(form.AppendUnsub(nil, sub.topic, reason))
-	case c.marks != nil && sub.class == recoverable:
+	case c.rare().marks != nil && sub.class == recoverable:
 		c.queueMark(outItem{move: &move{topic: sub.topic, gone: true}})
 	}
 }
@@ -145,8 +145,11 @@ func (c *conn) listSubscriptions() []*subscription {
 func (c *conn) leaveHub() {
 	c.subMu.Lock()
 	subs := c.subs
-	present := c.present
-	c.subs, c.present, c.gone = subscriptions{}, nil, true
+	present := c.rare().present
+	if present != nil {
+		c.ownRare().present = nil
+	}
+	c.subs, c.gone = subscriptions{}, true
 	c.subMu.Unlock()
 	c.leavePresences(present)
 	for sub := range subs.all() {
@@ -159,7 +162,7 @@ func (c *conn) deliver(ev *event, sub *subscription) {
 	it := outItem{raw: c.def.send != nil || ev.view != nil}
 	if !it.raw {
 		f := ev.frame(c.form)
-		if sub.class == ordered && c.marks == nil {
+		if sub.class == ordered && c.rare().marks == nil {
 			c.queueRun(ev, sub, len(f.Data))
 			return
 		}
@@ -172,7 +175,7 @@ func (c *conn) deliver(ev *event, sub *subscription) {
 // went by which it is not to see.
 func (c *conn) pass(ev *event, sub *subscription) {
 	f, ok := ev.hidden(c.form)
-	if ok || c.marks != nil && sub.class == recoverable {
+	if ok || c.rare().marks != nil && sub.class == recoverable {
 		c.queueEvent(outItem{frame: f}, ev, sub)
 	}
 }
@@ -194,7 +197,7 @@ func (c *conn) queueEvent(it outItem, ev *event, sub *subscription) {
 	if it.class == recoverable && !c.form.Envelope() {
 		it.class = ordered // nobody would ask for what was dropped
 	}
-	if it.raw || it.class.keeps() || c.marks != nil {
+	if it.raw || it.class.keeps() || c.rare().marks != nil {
 		it.ev = ev
 	}
 	if full, _ := c.out.add(it, c.queueLimit()); full {

@@ -27,7 +27,7 @@ func TestD3_SubAndUnsubAreQueuedUnderTheirLocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, hub := link.c, srv.EventHub()
+	c, hub := &link.c, srv.EventHub()
 	c.out.release(nil, true) // as after the hello
 	var state *topicState
 	woken := 0
@@ -46,7 +46,7 @@ func TestD3_SubAndUnsubAreQueuedUnderTheirLocks(t *testing.T) {
 		do   func(context.Context, string, string) error
 		want string
 	}{{hub.Subscribe, `{"sub":"t",`}, {hub.Unsubscribe, `{"unsub":"t",`}} {
-		if err := step.do(t.Context(), "t", c.id); err != nil {
+		if err := step.do(t.Context(), "t", c.id.String()); err != nil {
 			t.Fatal(err)
 		}
 		frames, _ := link.Take(nil, 1000)

@@ -47,8 +47,8 @@ func (c *conn) take(batch []Frame, maxBytes int) ([]Frame, *Closing) {
 				continue
 			}
 			f, ok := c.frameOf(it)
-			if c.marks != nil {
-				ok = c.marks.mark(&f, it, ok)
+			if c.rare().marks != nil {
+				ok = c.rare().marks.mark(&f, it, ok)
 			}
 			if ok {
 				batch = append(batch, f)
@@ -94,15 +94,15 @@ func (c *conn) filterInto(p Payload, use func(value any) error) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			ok = false
-			c.core.logger.Error("outgoing middleware panicked", "conn", c.id, "topic", p.Topic, "panic", r, "stack", string(debug.Stack()))
+			c.core.logger.Error("outgoing middleware panicked", "conn", c.id.String(), "topic", p.Topic, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	value, ok, err := c.outgoing(c.life.context(), p)
+	value, ok, err := c.outgoing(c.context(), p)
 	if ok {
 		err = use(value)
 	}
 	if err != nil {
-		c.core.logger.Error("outgoing middleware failed", "conn", c.id, "topic", p.Topic, "error", err)
+		c.core.logger.Error("outgoing middleware failed", "conn", c.id.String(), "topic", p.Topic, "error", err)
 		return false
 	}
 	return ok

@@ -17,7 +17,9 @@ type witness struct {
 	at   map[string]form.Position
 }
 
-func (w *witness) sinkID() string { return "witness" }
+func (w *witness) id() string { return "witness" }
+
+func (w *witness) isNamed(id string) bool { return id == w.id() }
 
 func (w *witness) subscribed(sub *subscription, at form.Position) {
 	if was := w.at[sub.topic]; at.Epoch == was.Epoch && at.Offset < was.Offset {
@@ -57,7 +59,7 @@ func TestD2_PositionsOfATopic(t *testing.T) {
 		h := NewEventHub(HubOptions{})
 		defer h.Close()
 		w := &witness{t, make(map[string]*subscription), make(map[string]form.Position)}
-		h.sinks.Store(w.sinkID(), w)
+		h.sinks.Store(w.id(), w)
 		type stand struct {
 			form.Position
 			known bool // the hub has to know it still
@@ -74,7 +76,7 @@ func TestD2_PositionsOfATopic(t *testing.T) {
 			"subscribe": func(t *rapid.T) {
 				name := topic(t)
 				again := w.subs[name] != nil
-				must(h.Subscribe(context.Background(), name, w.sinkID()))
+				must(h.Subscribe(context.Background(), name, w.id()))
 				got, m := w.at[name], model[name]
 				switch {
 				case again:
@@ -89,7 +91,7 @@ func TestD2_PositionsOfATopic(t *testing.T) {
 					model[name] = &stand{got, true}
 				}
 			},
-			"unsubscribe": func(t *rapid.T) { must(h.Unsubscribe(context.Background(), topic(t), w.sinkID())) },
+			"unsubscribe": func(t *rapid.T) { must(h.Unsubscribe(context.Background(), topic(t), w.id())) },
 			"publish": func(t *rapid.T) {
 				name := topic(t)
 				must(h.Publish(context.Background(), name, 1))

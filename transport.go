@@ -210,13 +210,13 @@ func (l Limits) over(base *Limits) (Limits, error) {
 // Link is one connection as its transport sees it. Its methods are safe for
 // concurrent use, but a transport calls Receive from one goroutine at a time,
 // and Take from one goroutine at a time.
-type Link struct{ c *conn }
+type Link struct{ c conn }
 
 // ID returns the id of the connection. It is not secret.
-func (l *Link) ID() string { return l.c.id }
+func (l *Link) ID() string { return l.c.id.String() }
 
 // Subprotocol returns the subprotocol to tell the client, or "" for none.
-func (l *Link) Subprotocol() string { return l.c.subprotocol }
+func (l *Link) Subprotocol() string { return l.c.rare().subprotocol }
 
 // Limits returns the limits of the channel, without zero values where there is
 // a default. Message and OpenTime are the transport's to enforce.

@@ -114,10 +114,10 @@ func (c *conn) getValue(ctx context.Context, name string) ([]byte, error) {
 	defer release()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.values == nil {
+	if c.rare().values == nil {
 		return nil, nil
 	}
-	return c.values.kept[name].data, nil
+	return c.rare().values.kept[name].data, nil
 }
 
 // setValue keeps the JSON of a value; nil forgets it.
@@ -140,34 +140,34 @@ func (c *conn) setValue(ctx context.Context, name string, data []byte) error {
 		return nil
 	}
 	bytes, limit := len(name)+len(data), c.def.limits.Values
-	if c.values != nil {
-		bytes += c.values.bytes
-		if former, ok := c.values.kept[name]; ok {
+	if c.rare().values != nil {
+		bytes += c.rare().values.bytes
+		if former, ok := c.rare().values.kept[name]; ok {
 			bytes -= len(name) + len(former.data)
 		}
 	}
 	if bytes > limit {
 		return Errorf(CodeTooLarge, "the values kept with the connection would have %d bytes; the limit is %d", bytes, limit)
 	}
-	if c.values == nil {
-		c.values = &values{kept: make(map[string]keptValue)}
+	if c.rare().values == nil {
+		c.ownRare().values = &values{kept: make(map[string]keptValue)}
 	}
-	c.values.kept[name] = keptValue{data, c.current.Load() != nil}
-	c.values.bytes = bytes
+	c.rare().values.kept[name] = keptValue{data, c.current.Load() != nil}
+	c.rare().values.bytes = bytes
 	return nil
 }
 
 // forgetValue forgets one value; c.mu is held.
 func (c *conn) forgetValue(name string) {
-	if c.values == nil {
+	if c.rare().values == nil {
 		return
 	}
-	if former, ok := c.values.kept[name]; ok {
-		c.values.bytes -= len(name) + len(former.data)
-		delete(c.values.kept, name)
+	if former, ok := c.rare().values.kept[name]; ok {
+		c.rare().values.bytes -= len(name) + len(former.data)
+		delete(c.rare().values.kept, name)
 	}
-	if len(c.values.kept) == 0 {
-		c.values = nil // its memory
+	if len(c.rare().values.kept) == 0 {
+		c.ownRare().values = nil // its memory
 	}
 }
 
@@ -175,13 +175,13 @@ func (c *conn) forgetValue(name string) {
 func (c *conn) forgetOwned() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.values == nil {
+	if c.rare().values == nil {
 		return
 	}
-	for name, v := range c.values.kept {
+	for name, v := range c.rare().values.kept {
 		if v.owned {
 			c.forgetValue(name)
-			if c.values == nil {
+			if c.rare().values == nil {
 				return
 			}
 		}

@@ -203,7 +203,7 @@ func newModel(v1, slowConnect bool) *model {
 	if m.link, err = m.srv.Open(context.Background(), req, m); err != nil {
 		panic(err)
 	}
-	m.c = m.link.c
+	m.c = &m.link.c
 	m.link.Start()
 	if v1 {
 		m.told(func() bool { return !m.link.Receive([]byte(`{"hello":{}}`), false) })

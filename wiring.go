@@ -83,7 +83,6 @@ type channelDecl struct {
 	name, route                          string
 	open                                 reflect.Type
 	channel                              reflect.Type // *Channel[Open, Session]
-	newOpening                           func() any
 	newChannel                           func(*conn) Conn
 	connect, disconnect, message, binary *fn
 	routers                              []router
@@ -102,8 +101,7 @@ func (w Wiring[Open, Session]) define(Session) *channelDecl {
 		name: w.Name, route: w.Route,
 		open:       reflect.TypeFor[Open](),
 		channel:    reflect.TypeFor[*Channel[Open, Session]](),
-		newOpening: func() any { return new(Open) },
-		newChannel: func(c *conn) Conn { return &Channel[Open, Session]{c} },
+		newChannel: func(c *conn) Conn { return &Channel[Open, Session]{c: c} },
 		connect:    w.OnConnect.f, disconnect: w.OnDisconnect.f,
 		message: w.OnMessage.f, binary: w.OnBinary.f,
 		routers:    w.Messages.routers,
