@@ -33,8 +33,8 @@ type calls struct {
 // call is a request.
 type call struct {
 	id      uint64
-	token   string // its reply subject
-	many    bool   // answers come until one with a status
+	token   string                           // its reply subject
+	enough  func(answers []*natsgo.Msg) bool // tells whether they are complete; nil: the first is all
 	sent    bool
 	done    chan struct{} // closed when answers are complete, or err is set
 	answers []*natsgo.Msg
@@ -77,7 +77,7 @@ func (cs *calls) answer(m *natsgo.Msg) {
 		return
 	}
 	c.answers = append(c.answers, m)
-	if !c.many || status(m) != "" {
+	if c.enough == nil || status(m) == "503" || c.enough(c.answers) {
 		cs.finishLocked(c, nil)
 	}
 }
@@ -140,17 +140,24 @@ func status(m *natsgo.Msg) string {
 	return ""
 }
 
-// ask sends a request and waits for what comes.
-func (e *Engine) ask(ctx context.Context, m outgoing, many bool) ([]*natsgo.Msg, error) {
+// ask sends a request and waits for answers: one, or as many as enough wants,
+// which must not take long.
+func (e *Engine) ask(ctx context.Context, m outgoing, enough func([]*natsgo.Msg) bool) ([]*natsgo.Msg, error) {
 	var backoff backoff
 	for {
 		if err := e.usable(ctx); err != nil {
 			return nil, err
 		}
 		c := e.calls.begin()
-		c.many = many
-		m.reply, m.call = c.token, c
-		err := e.enqueue(m)
+		c.enough = enough
+		m.call = c
+		if m.traced {
+			m.setHeader("Nats-Trace-Only", "true")
+			m.setHeader("Nats-Trace-Dest", c.token)
+		} else {
+			m.reply = c.token
+		}
+		err := e.enqueue(ctx, m)
 		var answers []*natsgo.Msg
 		if err == nil {
 			answers, err = e.await(ctx, c)

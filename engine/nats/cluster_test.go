@@ -20,7 +20,7 @@ func TestD3_SubscribedMeansDelivered(t *testing.T) {
 		nodes = append(nodes, connect(t, "nats://"+s.address, threeReplicas))
 	}
 	const topics = 200
-	for _, class := range []engine.Class{engine.Ordered, engine.Latest, engine.Recoverable} {
+	for _, class := range []engine.Class{engine.Volatile, engine.Ordered, engine.Latest, engine.Recoverable} {
 		for i := range topics {
 			topic := topicOf(class)
 			reader, writer := nodes[i%3], nodes[(i+1+i/3%2)%3]

@@ -23,11 +23,11 @@ type round struct {
 // That the server at the other end has read a subscription does not mean that
 // others know of it, and events come from the server that leads the stream. A
 // message to the stream follows the news of the subscription on the same way: so
-// the leader knows when it answers. Of a Volatile topic (s is nil) only the
-// server at the other end is asked.
+// the leader knows when it answers. Events of Volatile topics (s is nil) come from any
+// server that publishers are connected to: see reachAll.
 func (e *Engine) confirm(ctx context.Context, s *stream) error {
 	if s == nil {
-		return e.Probe(ctx)
+		s = &e.everywhere
 	}
 	s.mu.Lock()
 	r := s.next
@@ -60,7 +60,11 @@ func (e *Engine) confirmAll(s *stream) {
 		if r == nil {
 			return
 		}
-		_, r.err = e.leaderAt(s)
+		if s == &e.everywhere {
+			r.err = e.reachAll()
+		} else {
+			_, r.err = e.leaderAt(s)
+		}
 		close(r.done)
 	}
 }

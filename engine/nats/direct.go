@@ -62,7 +62,11 @@ func (e *Engine) get(ctx context.Context, s *stream, g get) (got, error) {
 func (e *Engine) getOnce(ctx context.Context, name string, body []byte, many bool) (got, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	answers, err := e.ask(ctx, outgoing{subject: "$JS.API.DIRECT.GET." + name, data: body}, many)
+	var enough func([]*natsgo.Msg) bool
+	if many { // the last has a status
+		enough = func(answers []*natsgo.Msg) bool { return status(answers[len(answers)-1]) != "" }
+	}
+	answers, err := e.ask(ctx, outgoing{subject: "$JS.API.DIRECT.GET." + name, data: body}, enough)
 	if err != nil {
 		return got{}, err
 	}

@@ -21,12 +21,13 @@ type Engine struct {
 	connect func() (*natsgo.Conn, error) // once more if it fails; set by New and Embedded
 	shut    func()                       // what New or Embedded has begun; nil: nothing
 
-	link    link
-	calls   calls
-	sending sending
-	topics  topics
-	clock   clock
-	owners  owners
+	link       link
+	calls      calls
+	sending    sending
+	topics     topics
+	clock      clock
+	everywhere stream // for confirmations only
+	owners     owners
 
 	handler engine.Handler
 	started atomic.Bool
@@ -122,7 +123,7 @@ func (e *Engine) over() bool {
 // Probe implements [engine.Broker]: it sends a message to itself, which comes as
 // events do.
 func (e *Engine) Probe(ctx context.Context) error {
-	if _, err := e.ask(ctx, outgoing{subject: e.topics.probe}, false); err != nil {
+	if _, err := e.ask(ctx, outgoing{subject: e.topics.probe}, nil); err != nil {
 		return fmt.Errorf("nats: probe: %w", err)
 	}
 	return nil

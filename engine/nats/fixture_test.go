@@ -23,11 +23,16 @@ type node struct {
 	changed *sync.Cond
 	events  map[string][]engine.Event
 	resumed int
+	deliver engine.Handler // in place of events, if it is set
 }
 
 func (n *node) Deliver(topic string, events []engine.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.deliver != nil {
+		n.deliver.Deliver(topic, events)
+		return
+	}
 	n.events[topic] = append(n.events[topic], events...)
 	n.changed.Broadcast()
 }

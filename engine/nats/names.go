@@ -95,6 +95,9 @@ func (n names) check(r retention) string { return string(n) + ".check." + string
 
 func (n names) probe(id string) string { return string(n) + ".probe." + id }
 
+// nodes is what all engines are subscribed to.
+func (n names) nodes() string { return string(n) + ".nodes" }
+
 func (n names) lease(owner string) string { return string(n) + ".registry.lease." + token(owner) }
 
 func (n names) entry(group, member, owner string) string {

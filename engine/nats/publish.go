@@ -56,7 +56,7 @@ func (e *Engine) publish(ctx context.Context, t engine.Topic, ev engine.Event) e
 		if err := e.usable(ctx); err != nil {
 			return err
 		}
-		return e.enqueue(m)
+		return e.enqueue(ctx, m)
 	}
 	r := retentionOf(t)
 	m.subject = e.names.kept(r, t.Name)
@@ -110,7 +110,7 @@ func (e *Engine) storeOnce(ctx context.Context, m outgoing) (ack, error) {
 		ctx, cancel = context.WithTimeout(ctx, patience)
 		defer cancel()
 	}
-	answers, err := e.ask(ctx, m, false)
+	answers, err := e.ask(ctx, m, nil)
 	if err != nil {
 		return ack{}, err
 	}

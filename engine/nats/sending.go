@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -23,6 +24,7 @@ type sending struct {
 	busy     bool          // the goroutine has taken some
 	ending   chan struct{} // not nil: nothing else is taken; closed when all is sent
 	wake     chan struct{}
+	room     chan struct{} // not nil: somebody waits for room
 }
 
 // outgoing is a message, with a copy of what the caller has given.
@@ -31,6 +33,7 @@ type outgoing struct {
 	header         natsgo.Header
 	data           []byte
 	call           *call // nil: nobody waits for an answer
+	traced         bool  // answers come from the servers on its way, and it is not delivered
 }
 
 func (o *outgoing) size() int { return len(o.data) + len(o.subject) + 256 }
@@ -44,23 +47,42 @@ func (s *sending) ring() {
 	}
 }
 
-// enqueue has a message sent.
-func (e *Engine) enqueue(m outgoing) error {
-	s := &e.sending
+// enqueue has a message sent. It waits for room.
+func (e *Engine) enqueue(ctx context.Context, m outgoing) error {
+	for {
+		room, err := e.sending.push(m)
+		if room == nil || err != nil {
+			return err
+		}
+		select {
+		case <-room:
+		case <-e.closed:
+			return engine.ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errPileUp, ctx.Err())
+		}
+	}
+}
+
+// push takes a message, or returns what is closed when there is room.
+func (s *sending) push(m outgoing) (room <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending != nil {
-		return engine.ErrClosed
+		return nil, engine.ErrClosed
 	}
 	if s.bytes > 0 && s.bytes+m.size() > mostUnsent {
-		return errPileUp
+		if s.room == nil {
+			s.room = make(chan struct{})
+		}
+		return s.room, nil
 	}
 	s.bytes += m.size()
 	s.messages = append(s.messages, m)
 	if len(s.messages) == 1 {
 		s.ring()
 	}
-	return nil
+	return nil, nil
 }
 
 // change has the server told of an interest that has begun or ended, before all
@@ -106,6 +128,10 @@ func (s *sending) sent(bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bytes -= bytes
+	if s.room != nil && s.bytes <= mostUnsent/2 {
+		close(s.room)
+		s.room = nil
+	}
 }
 
 // rest says that what was taken is sent, and tells whether that was the end.
@@ -121,8 +147,10 @@ func (s *sending) rest() (ending chan struct{}) {
 
 // listen subscribes to what is not events.
 func (e *Engine) listen(nc *natsgo.Conn) error {
-	if _, err := nc.ChanSubscribe(e.topics.probe, e.topics.incoming); err != nil {
-		return err
+	for _, subject := range []string{e.topics.probe, e.names.nodes()} {
+		if _, err := nc.ChanSubscribe(subject, e.topics.incoming); err != nil {
+			return err
+		}
 	}
 	if _, err := nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.*", e.elected); err != nil {
 		return err

@@ -18,8 +18,8 @@ import (
 
 var binaryDir string // set by TestMain
 
-// binary is nats-server, built from the module that this one requires.
-var binary = sync.OnceValues(func() (string, error) {
+// natsServer is the program, built from the module that this one requires.
+var natsServer = sync.OnceValues(func() (string, error) {
 	dir := binaryDir
 	path := filepath.Join(dir, "nats-server")
 	out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput()
@@ -92,12 +92,53 @@ func startServers(tb testing.TB, n int, config string) []*process {
 	for _, p := range servers {
 		p.wait()
 	}
+	meet(tb, servers)
 	return servers
+}
+
+// meet waits until each server passes on what clients of each other publish.
+func meet(tb testing.TB, servers []*process) {
+	tb.Helper()
+	came := make(chan *natsgo.Msg, 1000)
+	var clients []*natsgo.Conn
+	for i, p := range servers {
+		nc, err := natsgo.Connect("nats://" + p.address)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer nc.Close()
+		if _, err := nc.ChanSubscribe(fmt.Sprintf("meet.%d.*", i), came); err != nil {
+			tb.Fatal(err)
+		}
+		clients = append(clients, nc)
+	}
+	met := make(map[string]bool)
+	late := time.After(60 * time.Second)
+	turn := time.NewTicker(20 * time.Millisecond)
+	defer turn.Stop()
+	for len(met) < len(servers)*len(servers) {
+		for from, nc := range clients {
+			for to := range servers {
+				nc.Publish(fmt.Sprintf("meet.%d.%d", to, from), nil)
+			}
+			nc.Flush()
+		}
+		for open := true; open; {
+			select {
+			case m := <-came:
+				met[m.Subject] = true
+			case <-turn.C:
+				open = false
+			case <-late:
+				tb.Fatalf("servers have not met: %v", met)
+			}
+		}
+	}
 }
 
 func (p *process) start() {
 	p.tb.Helper()
-	path, err := binary()
+	path, err := natsServer()
 	if err != nil {
 		p.tb.Fatal(err)
 	}

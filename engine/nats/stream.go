@@ -167,6 +167,7 @@ const (
 	codeInProcess   = 10158 // a message with this id has been taken, and is not stored yet
 	codeNotReady    = 10163 // to compare the last sequence of a subject
 	codeNotAvail    = 10008 // the cluster has no leader
+	codeNoPeers     = 10005 // not enough servers have been heard of
 )
 
 // transient tells whether a message was not stored now, and may be in a moment.
@@ -179,7 +180,7 @@ func transient(err error) bool {
 func final(err error) bool {
 	api := (*apiError)(nil)
 	// 503 and 500 are what a cluster says that has no leader yet, or not enough servers.
-	return errors.As(err, &api) && api.Code < 500 && api.ErrCode != codeOverlap
+	return errors.As(err, &api) && api.Code < 500 && api.ErrCode != codeOverlap && api.ErrCode != codeNoPeers
 }
 
 func (e *Engine) findOrMake(ctx context.Context, r retention) (string, error) {
@@ -261,7 +262,7 @@ func (e *Engine) api(ctx context.Context, method string, in, out any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience) // a cluster without a leader does not answer
 	defer cancel()
-	answers, err := e.ask(ctx, outgoing{subject: "$JS.API." + method, data: body}, false)
+	answers, err := e.ask(ctx, outgoing{subject: "$JS.API." + method, data: body}, nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
