@@ -40,6 +40,10 @@ ENGINES = $(patsubst %/go.mod,./%/...,$(wildcard engine/*/go.mod))
 engines: ## Tests of the engines with real servers, also those in which servers die
 	$(strip KANAVA_ENGINES=all $(GO) test -tags=faults -timeout=15m $(TESTFLAGS) ./engine/... $(ENGINES))
 
+.PHONY: bench-engines
+bench-engines: ## What an event and a topic cost through each engine, beside its client alone
+	$(GO) test -run '^$$' -bench . $(ENGINES)
+
 .PHONY: race
 race: ## The tests under the race detector, shuffled; needs a C compiler
 	$(strip $(GO) test -race -shuffle=on $(TESTFLAGS) work)

@@ -1,0 +1,228 @@
+//go:build faults && unix
+
+package nats_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/engine/nats"
+)
+
+// ground is servers, and a network between them and nodes.
+type ground struct {
+	*testing.T
+	servers  []*process
+	networks []*proxy // to each
+}
+
+// leader returns the server that leads the stream of the topic.
+func (g *ground) leader(topic engine.Topic) int {
+	g.Helper()
+	nc, err := natsgo.Connect("nats://" + g.servers[0].address + ",nats://" + g.servers[1].address + ",nats://" + g.servers[2].address)
+	if err != nil {
+		g.Fatal(err)
+	}
+	defer nc.Close()
+	ask := func(method string, out any) {
+		const tries = 30
+		for try := 1; ; try++ { // who has no leader does not answer
+			m, err := nc.Request("$JS.API."+method, []byte("{}"), time.Second)
+			if err == nil && json.Unmarshal(m.Data, out) == nil && !bytes.Contains(m.Data, []byte(`"error"`)) {
+				return
+			}
+			if try == tries {
+				g.Fatalf("%s: %v", method, err)
+			}
+		}
+	}
+	var names struct{ Streams []string }
+	ask("STREAM.NAMES", &names)
+	var info struct{ Cluster struct{ Leader string } }
+	ask("STREAM.INFO."+names.Streams[0], &info)
+	for i, s := range g.servers {
+		if s.name == info.Cluster.Leader {
+			return i
+		}
+	}
+	g.Fatalf("%v is led by nobody: %+v", names, info)
+	return 0
+}
+
+// rest is for what a fault needs to be one.
+func rest(d time.Duration) { <-time.After(d) }
+
+// TestFaults: whatever becomes of servers and of the network, every event that
+// was published arrives, once and in order, or the follower is told that it may
+// be lost; publishers hear of it in time; memory is bounded; all goes on by itself.
+func TestFaults(t *testing.T) {
+	const long = 10 * time.Second
+	for _, c := range []struct {
+		name    string
+		servers int
+		fault   func(g *ground, topic engine.Topic)
+		mayLose bool
+	}{
+		{"the only server is killed, five times", 1, func(g *ground, _ engine.Topic) {
+			for range 5 {
+				g.servers[0].restart(true)
+				g.servers[0].wait()
+				rest(time.Second)
+			}
+		}, false},
+		{"the only server is killed, and loses all", 1, func(g *ground, _ engine.Topic) {
+			g.servers[0].restart(false)
+			g.servers[0].wait()
+			rest(time.Second)
+		}, true},
+		{"the leader of the stream is killed, three times", 3, func(g *ground, topic engine.Topic) {
+			for range 3 {
+				leader := g.servers[g.leader(topic)]
+				leader.kill()
+				rest(long / 2)
+				leader.start()
+				leader.wait()
+				rest(time.Second)
+			}
+		}, false},
+		{"the leader of the stream loses its data", 3, func(g *ground, topic engine.Topic) {
+			leader := g.servers[g.leader(topic)]
+			leader.restart(false)
+			leader.wait()
+			rest(long / 2)
+		}, false},
+		{"the leader of the stream stands still", 3, func(g *ground, topic engine.Topic) {
+			leader := g.servers[g.leader(topic)]
+			leader.cmd.Process.Signal(syscall.SIGSTOP)
+			rest(2 * long)
+			leader.cmd.Process.Signal(syscall.SIGCONT)
+			rest(long / 2)
+		}, false},
+		{"nothing comes through for 10 s", 1, func(g *ground, _ engine.Topic) {
+			g.networks[0].set(func() { g.networks[0].hole = true })
+			rest(long)
+			g.networks[0].heal()
+			rest(time.Second)
+		}, false},
+		{"nothing comes through until connections are given up", 1, func(g *ground, _ engine.Topic) {
+			g.networks[0].set(func() { g.networks[0].hole = true })
+			rest(3 * long)
+			g.networks[0].heal()
+			rest(long / 2)
+		}, false},
+		{"the network is away for 10 s", 1, func(g *ground, _ engine.Topic) {
+			g.networks[0].set(func() { g.networks[0].cut = true })
+			rest(long)
+			g.networks[0].heal()
+			rest(long / 2)
+		}, false},
+		{"the network is slow", 1, func(g *ground, _ engine.Topic) {
+			g.networks[0].set(func() { g.networks[0].pause = 50 * time.Millisecond })
+			rest(long)
+			g.networks[0].heal()
+			rest(time.Second)
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := &ground{T: t, servers: startServers(t, c.servers, "")}
+			var urls []string
+			for _, s := range g.servers {
+				p := newProxy(t, s.address)
+				g.networks = append(g.networks, p)
+				urls = append(urls, p.url())
+			}
+			join := func(i int) *node {
+				return connect(t, urls[i%len(urls)], func(o *nats.Options) {
+					o.URLs = urls
+					o.Keep.Replicas = c.servers
+				})
+			}
+			topic := topicOf(engine.Recoverable)
+			topic.Size = 100_000
+			f := follow(t, join(0), topic)
+			publishers := []*publisher{{node: join(1), topic: topic, name: "a"}, {node: join(2), topic: topic, name: "b"}}
+			goroutines, memory := runtime.NumGoroutine(), heap()
+			var (
+				writing, reading sync.WaitGroup
+				stop, end        = make(chan struct{}), make(chan struct{})
+			)
+			for _, p := range publishers {
+				writing.Go(func() { p.run(stop) })
+			}
+			reading.Go(func() { f.run(end) })
+			rest(time.Second)
+			c.fault(g, topic)
+			for _, n := range []*node{f.node, publishers[0].node, publishers[1].node} {
+				n.do("probe", n.Probe)
+			}
+			close(stop)
+			writing.Wait()
+			close(end)
+			reading.Wait()
+
+			check(t, f, publishers, c.mayLose)
+			const most = 64 << 20
+			if now := heap(); now > memory+most {
+				t.Errorf("%d MiB more on the heap", (now-memory)>>20)
+			}
+			if now := runtime.NumGoroutine(); now > goroutines+20 {
+				t.Errorf("%d goroutines, were %d", now, goroutines)
+			}
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func check(t *testing.T, f *follower, publishers []*publisher, mayLose bool) {
+	t.Helper()
+	got := make(map[string]int)
+	next := make(map[string]int)
+	for i, text := range f.texts {
+		if got[text]++; got[text] > 1 && !mayLose {
+			t.Errorf("%q came %d times", text, got[text])
+		}
+		var name string
+		var number int
+		fmt.Sscan(text, &name, &number)
+		if number < next[name] && !mayLose {
+			t.Errorf("%q came after %d, as event %d", text, next[name], i)
+		}
+		next[name] = number + 1
+	}
+	missing, all := 0, 0
+	for _, p := range publishers {
+		for _, text := range p.texts {
+			if all++; got[text] == 0 {
+				missing++
+			}
+		}
+		if p.most > 11*time.Second {
+			t.Errorf("a publication took %s", p.most)
+		}
+		t.Logf("%s: %d events, %d failed publications, the longest %s", p.name, len(p.texts), p.failed, p.most)
+	}
+	t.Logf("lost %d times, %d events missing of %d", f.lost, missing, all)
+	switch {
+	case missing > 0 && f.lost == 0:
+		t.Errorf("%d events are missing, and nobody was told", missing)
+	case f.lost > 0 && !mayLose:
+		t.Error("something was lost")
+	case mayLose && f.lost == 0:
+		t.Error("the server lost all and nobody was told")
+	}
+}
