@@ -40,11 +40,32 @@
 // not written to its disk (sync_interval in its configuration); so may a cluster of
 // which most lose power at once. Nodes that were connected find out. After 25 h
 // without an event a topic's position is forgotten, except by nodes that are
-// subscribed: it is 0 then, in the same epoch.
+// subscribed: it is 0 then, in the same epoch. Who reads from the position that was
+// is told that something may be lost.
+//
+// Leases, and times for which something is kept, go by the servers' clocks, which
+// have to agree (NTP): a lease is as exact as they are.
+//
+// What waits in a node is bounded: 32 MiB to be sent, after which callers wait, and
+// about 64 MiB to be delivered, after which nothing more is read; a server gives up
+// a connection that is not read (max_pending, write_deadline), and the hub is told
+// when there is another. A connection that answers no ping is given up after 10 to
+// 15 s.
 //
 // An event, with its headers, must fit into the servers' max_payload, which is 1 MiB
 // unless they are told otherwise, and 8 MiB of an embedded server.
 //
 // Servers need to be one cluster: gateways and leaf nodes between the nodes are
 // not supported, as subscriptions are not confirmed across them.
+//
+// # What a user needs to be allowed
+//
+// To publish: kanava.>, _INBOX.> (for the answers of message traces), and of
+// JetStream's API
+//
+//	$JS.API.STREAM.NAMES
+//	$JS.API.STREAM.CREATE.*  $JS.API.STREAM.INFO.*  $JS.API.STREAM.PURGE.*  $JS.API.STREAM.DELETE.*
+//	$JS.API.DIRECT.GET.*
+//
+// To subscribe: kanava.>, _INBOX.> and $JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.*.
 package nats

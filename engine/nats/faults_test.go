@@ -150,7 +150,7 @@ func TestFaults(t *testing.T) {
 			topic.Size = 100_000
 			f := follow(t, join(0), topic)
 			publishers := []*publisher{{node: join(1), topic: topic, name: "a"}, {node: join(2), topic: topic, name: "b"}}
-			goroutines, memory := runtime.NumGoroutine(), heap()
+			goroutines, memory := runtime.NumGoroutine(), heapNow()
 			var (
 				writing, reading sync.WaitGroup
 				stop, end        = make(chan struct{}), make(chan struct{})
@@ -171,7 +171,7 @@ func TestFaults(t *testing.T) {
 
 			check(t, f, publishers, c.mayLose)
 			const most = 64 << 20
-			if now := heap(); now > memory+most {
+			if now := heapNow(); now > memory+most {
 				t.Errorf("%d MiB more on the heap", (now-memory)>>20)
 			}
 			if now := runtime.NumGoroutine(); now > goroutines+20 {
@@ -179,13 +179,6 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 func check(t *testing.T, f *follower, publishers []*publisher, mayLose bool) {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -78,25 +78,14 @@ func TestBlackHole(t *testing.T) {
 func TestRefused(t *testing.T) {
 	server := startServers(t, 1, "")[0]
 	const secret = "hunter2"
-	text, err := os.ReadFile(server.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	configure := func(password string) {
-		more := fmt.Sprintf("authorization {user: me, password: %q}\n", password)
-		if err := os.WriteFile(server.config, append(slices.Clone(text), more...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		server.restart(true)
-	}
-	configure("another")
+	server.configure(t, "authorization {user: me, password: another}")
 	n := connect(t, "nats://"+server.address, func(o *nats.Options) { o.User, o.Password = "me", secret })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if err := n.Probe(ctx); err == nil || !strings.Contains(err.Error(), "Authorization Violation") || strings.Contains(err.Error(), secret) {
 		t.Fatalf("probe: %v", err)
 	}
-	configure(secret)
+	server.configure(t, "authorization {user: me, password: "+secret+"}")
 	n.do("probe", n.Probe)
 }
 
@@ -144,4 +133,41 @@ func TestCloseEnds(t *testing.T) {
 	if err := n.Probe(ctx); !errors.Is(err, engine.ErrClosed) {
 		t.Fatalf("probe: %v", err)
 	}
+}
+
+// TestHubStandsStill: what a hub does not take is not piled up: the engine stops
+// reading, and the server gives its connection up. When the hub goes on it is told.
+func TestHubStandsStill(t *testing.T) {
+	server := startServers(t, 1, "")[0]
+	n, other := connect(t, "nats://"+server.address), connect(t, "nats://"+server.address)
+	topic := topicOf(engine.Recoverable)
+	topic.Size = 5
+	n.subscribe(topic)
+	before := heapNow()
+	n.mu.Lock() // which Deliver waits for
+	large := strings.Repeat("x", 1<<20)
+	const events = 400 // 64 MiB are for the engine, as many for the server
+	for range events {
+		other.publish(topic, large)
+	}
+	if piled := heapNow() - before; piled > 200<<20 {
+		t.Errorf("%d MiB on the heap", piled>>20)
+	}
+	n.mu.Unlock()
+	n.wait("Resumed", func() bool { return n.resumed > 0 })
+	other.publish(topic, "then")
+	n.wait("the event", func() bool {
+		all := n.events[topic.Name]
+		return len(all) > 0 && string(all[len(all)-1].Data) == "then"
+	})
+	if got := len(n.got(topic, 1)); got > events {
+		t.Errorf("%d events came of %d", got, events)
+	}
+}
+
+func heapNow() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -120,8 +120,10 @@ func (r *reading) recoverable(ctx context.Context, from uint64, fresh bool) erro
 				begun = true
 				continue
 			}
-			left := found.left(n)
-			full := !begun && left > uint64(r.topic.Size)
+			full := !begun && found.left(n) > uint64(r.topic.Size)
+			if !begun && from > 0 { // from has gone by its age, and others may have that followed it
+				r.page.Lost, prev = true, 0
+			}
 			begun = true
 			ev, err := r.decode(m)
 			if err != nil {

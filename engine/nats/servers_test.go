@@ -43,7 +43,8 @@ func TestMain(m *testing.M) {
 type process struct {
 	tb      testing.TB
 	name    string
-	config  string
+	config  string // the path of text
+	text    string
 	dir     string // of its data
 	address string // for clients
 	cmd     *exec.Cmd
@@ -81,6 +82,7 @@ func startServers(tb testing.TB, n int, config string) []*process {
 		if n > 1 {
 			text += fmt.Sprintf("cluster {name: test, listen: \"127.0.0.1:%d\", no_advertise: true, routes: [%s]}\n", ports[n+i], strings.Join(routes, ","))
 		}
+		p.text = text
 		p.config = filepath.Join(tb.TempDir(), "nats.conf")
 		if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
@@ -174,6 +176,15 @@ func (p *process) wait() {
 			p.tb.Fatalf("nats-server %s does not answer: %v\n%s", p.name, err, p.output)
 		}
 	}
+}
+
+// configure restarts the server with more in its configuration.
+func (p *process) configure(tb testing.TB, more string) {
+	tb.Helper()
+	if err := os.WriteFile(p.config, []byte(p.text+more+"\n"), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	p.restart(true)
 }
 
 // kill ends the process as kill -9 does.
