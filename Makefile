@@ -106,6 +106,10 @@ soak: ## Random traffic for SOAKTIME (20s), then look for what is left over
 	$(GO) build -o bin/soak ./internal/soak
 	bin/soak -time '$(SOAKTIME)'
 
+.PHONY: crowd
+crowd: ## 19,000 connections, half of them dropping at once, three times; needs Linux and 20,000 open files a process
+	$(strip $(GO) test -count=1 -run '^TestCrowd$$' $(TESTFLAGS) ./transport/ws -crowd 19000)
+
 .PHONY: browser
 browser: ## Browser tests of the examples; needs Node, npm and Chromium
 	@command -v node >/dev/null || { echo "make browser: needs Node 20 or newer" >&2; exit 1; }
@@ -148,7 +152,7 @@ cross: ## Build and vet what differs by system and processor (PLATFORMS='linux/a
 	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./internal/poll ./transport/ws || exit 1; done
 
 .PHONY: check
-check: test engines jsonv2 vet cross lint build-alone stale race ts browser peers e2e soak ## Everything that CI checks
+check: test engines jsonv2 vet cross lint build-alone stale race ts browser peers e2e soak crowd ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000

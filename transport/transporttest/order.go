@@ -94,8 +94,8 @@ func testBlocking(t *testing.T, tr Transport) {
 // function that blocks. The buffers of a network hold some of it, so there is
 // a lot.
 func testBackpressure(t *testing.T, tr Transport) {
-	const messages = 600
 	pad := noise(60_000)
+	messages := int64(tr.tooMany(len(pad)))
 	gate := make(chan struct{})
 	_, d := serveLab(t, tr, quiet(), kanava.Wiring[none, none]{
 		Messages: kanava.By("action",
@@ -143,11 +143,11 @@ func testBackpressure(t *testing.T, tr Transport) {
 // testFastSender calls a function with large results, and reads none of them
 // until the server reads no more calls: it is slowed down, not closed.
 func testFastSender(t *testing.T, tr Transport) {
-	const messages = 600
+	messages := int64(tr.tooMany(len(big)))
 	_, d := serveLab(t, tr, quiet(), kanava.Wiring[none, none]{
 		OnMessage: kanava.Func(func(_ context.Context, _ *lab, in padded) (padded, error) { return in, nil }),
 	})
-	message := func(n int) string { return fmt.Sprintf(`{"n":%d,"pad":"%s"}`, n, big) }
+	message := func(n int64) string { return fmt.Sprintf(`{"n":%d,"pad":"%s"}`, n, big) }
 	p := dial(t, d, "/lab")
 	var sent atomic.Int64
 	failed := make(chan error, 1)

@@ -26,7 +26,7 @@ func noise(n int) string {
 }
 
 func testSlowConsumer(t *testing.T, tr Transport) {
-	const events = 300 // 15 MB; all are published before the close frame waits too long for its client
+	events := min(300, tr.tooMany(len(big))) // all are published before the close frame waits too long for its client
 	left := make(chan kanava.CloseCode, 2)
 	opts := quiet()
 	hub := kanava.NewEventHub(kanava.HubOptions{})
@@ -122,7 +122,7 @@ func newSlowLab(t *testing.T, tr Transport, class kanava.TopicOption) *slowLab {
 	hub := kanava.NewEventHub(kanava.HubOptions{})
 	t.Cleanup(hub.Close)
 	opts.EventHub = hub
-	l := &slowLab{t: t, topic: kanava.NewTopic[padded](hub, "news", class), events: 300} // 15 MB
+	l := &slowLab{t: t, topic: kanava.NewTopic[padded](hub, "news", class), events: min(300, tr.tooMany(len(big)))}
 	_, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
 		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *lab) (string, error) {
 			return "welcome", l.topic.Subscribe(ctx, ch, "x")

@@ -4,6 +4,7 @@
 package transporttest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,11 @@ type Transport struct {
 	// NoReasons says that a client of kanava.v1 is told the code of a close and
 	// when to come back, and no reason.
 	NoReasons bool
+
+	// Buffers is how many bytes the sockets between a client and the server hold
+	// at most; default 32 MB, which is more than systems grant by themselves. It
+	// says how much is sent to see that nobody reads.
+	Buffers int
 
 	enveloped bool // clients speak kanava.v1
 }
@@ -227,6 +233,10 @@ func settles(t *testing.T, n func() int64) int64 {
 	})
 	return last
 }
+
+// tooMany returns how many messages of a size are more than all buffers hold:
+// those of the sockets, and what waits on both sides of the server.
+func (tr *Transport) tooMany(size int) int { return (cmp.Or(tr.Buffers, 32<<20) + 3<<20) / size }
 
 // receive takes a value from a channel.
 func receive[T any](t *testing.T, what string, from <-chan T) T {

@@ -27,37 +27,37 @@ import (
 	"github.com/kanava-go/kanava/transport/ws"
 )
 
+// smallBuffer is for sockets: so that a side that does not read is noticed soon.
+const smallBuffer = 64 << 10
+
 // TestConformance runs the suite of the transports over sockets of the
 // loopback interface.
 func TestConformance(t *testing.T) {
-	t.Run("tcp", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{Serve: serve((*httptest.Server).Start, ws.Options{Compress: true}, false)})
-	})
-	t.Run("goroutines", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{
+	open := ws.Options{Compress: true}
+	for name, tr := range map[string]transporttest.Transport{
+		"tcp": {Serve: serve((*httptest.Server).Start, open, false)},
+		"goroutines": {
 			Serve: serveHandler((*httptest.Server).Start, func(d kanava.Dispatcher) http.Handler {
-				return ws.Streamed(ws.Handler(d, ws.Options{Compress: true}))
+				return ws.Streamed(ws.Handler(d, open))
 			}, false),
-		})
-	})
-	t.Run("server", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{Serve: serveAlone(func(s *ws.Server) *ws.Server { return s })})
-	})
-	t.Run("server with goroutines", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{Serve: serveAlone((*ws.Server).Streamed)})
-	})
-	t.Run("tls", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{
+		},
+		"server":                 {Serve: serveAlone(func(s *ws.Server) *ws.Server { return s })},
+		"server with goroutines": {Serve: serveAlone((*ws.Server).Streamed)},
+		"tls": {
 			Serve: serve((*httptest.Server).StartTLS, ws.Options{}, false),
 			Omit:  map[string]string{"needs rfc7692": "compression is off"},
-		})
-	})
-	t.Run("compressed", func(t *testing.T) {
-		transporttest.Run(t, transporttest.Transport{
+		},
+		"compressed": {
 			Serve: serve((*httptest.Server).Start, ws.Options{Compress: true, CompressMin: 1}, true),
 			Omit:  map[string]string{"RFC6455 5.2 reserved bit 1": "it has a meaning here"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr.Buffers = 1 << 20 // of all four that are small
+			transporttest.Run(t, tr)
 		})
-	})
+	}
 }
 
 // serve returns what starts a server. If compress is set, clients compress all
@@ -70,6 +70,7 @@ func serveHandler(start func(*httptest.Server), handler func(kanava.Dispatcher) 
 	return func(tb testing.TB, d kanava.Dispatcher) transporttest.Dial {
 		tb.Helper()
 		srv := httptest.NewUnstartedServer(handler(d))
+		srv.Listener = small(tb, srv.Listener)
 		start(srv)
 		tb.Cleanup(srv.Close)
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {
@@ -90,6 +91,7 @@ func serveAlone(change func(*ws.Server) *ws.Server) func(testing.TB, kanava.Disp
 		if err != nil {
 			tb.Fatal(err)
 		}
+		l = small(tb, l)
 		s, over := change(ws.NewServer(d, ws.Options{Compress: true})), make(chan error, 1)
 		go func() { over <- s.Serve(l) }()
 		tb.Cleanup(func() {
@@ -156,8 +158,8 @@ func dialServer(ctx context.Context, srv *httptest.Server) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// So that a client that does not read is noticed soon.
-	if err := nc.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+	tcp := nc.(*net.TCPConn)
+	if err := errors.Join(tcp.SetReadBuffer(smallBuffer), tcp.SetWriteBuffer(smallBuffer)); err != nil {
 		return nil, err
 	}
 	if srv.TLS == nil {

@@ -1,7 +1,9 @@
 package ws
 
 import (
+	"flag"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -11,7 +13,22 @@ import (
 	"github.com/kanava-go/kanava"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// programs are what this one is in place of its tests where the environment says
+// so: the other process of a test that needs two.
+var programs = map[string]func() error{}
+
+const programName = "KANAVA_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if other := programs[os.Getenv(programName)]; other != nil {
+		if err := other(); err != nil {
+			panic(err)
+		}
+		return
+	}
+	_ = flag.Set("test.parallel", parallel) // a flag of the command line wins
+	goleak.VerifyTestMain(m)
+}
 
 // fakeLink stands for the core: it keeps what it is given and hands out what
 // the test puts into its outbox, with the promises of kanava.Peer.
