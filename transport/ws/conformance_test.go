@@ -41,8 +41,9 @@ func TestConformance(t *testing.T) {
 				return ws.Streamed(ws.Handler(d, open))
 			}, false),
 		},
-		"server":                 {Serve: serveAlone(func(s *ws.Server) *ws.Server { return s })},
-		"server with goroutines": {Serve: serveAlone((*ws.Server).Streamed)},
+		"server":                 {Serve: serveAlone(func(s *ws.Server) *ws.Server { return s }, nil)},
+		"server with goroutines": {Serve: serveAlone((*ws.Server).Streamed, nil)},
+		"server with TLS":        {Serve: serveAlone(func(s *ws.Server) *ws.Server { return s }, certificate(t))},
 		"tls": {
 			Serve: serve((*httptest.Server).StartTLS, ws.Options{}, false),
 			Omit:  map[string]string{"needs rfc7692": "compression is off"},
@@ -74,7 +75,7 @@ func serveHandler(start func(*httptest.Server), handler func(kanava.Dispatcher) 
 		start(srv)
 		tb.Cleanup(srv.Close)
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {
-			c, err := dialSocket(ctx, srv, r, compress)
+			c, err := dialSocket(ctx, target{srv.Listener.Addr().String(), rootsOf(srv)}, r, compress)
 			if err != nil {
 				return nil, err
 			}
@@ -83,8 +84,17 @@ func serveHandler(start func(*httptest.Server), handler func(kanava.Dispatcher) 
 	}
 }
 
-// serveAlone returns what starts a server without net/http.
-func serveAlone(change func(*ws.Server) *ws.Server) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
+// certificate returns what a server with TLS has, and clients of it trust.
+func certificate(t *testing.T) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewTLSServer(nil)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// serveAlone returns what starts a server without net/http, with TLS if there is
+// a certificate.
+func serveAlone(change func(*ws.Server) *ws.Server, cert *httptest.Server) func(testing.TB, kanava.Dispatcher) transporttest.Dial {
 	return func(tb testing.TB, d kanava.Dispatcher) transporttest.Dial {
 		tb.Helper()
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -92,6 +102,11 @@ func serveAlone(change func(*ws.Server) *ws.Server) func(testing.TB, kanava.Disp
 			tb.Fatal(err)
 		}
 		l = small(tb, l)
+		to := target{addr: l.Addr().String()}
+		if cert != nil {
+			l = tls.NewListener(l, &tls.Config{Certificates: cert.TLS.Certificates, MinVersion: tls.VersionTLS12})
+			to.roots = rootsOf(cert)
+		}
 		s, over := change(ws.NewServer(d, ws.Options{Compress: true})), make(chan error, 1)
 		go func() { over <- s.Serve(l) }()
 		tb.Cleanup(func() {
@@ -103,7 +118,7 @@ func serveAlone(change func(*ws.Server) *ws.Server) func(testing.TB, kanava.Disp
 			}
 		})
 		return func(ctx context.Context, r transporttest.Request) (transporttest.Client, error) {
-			c, err := dialSocket(ctx, &httptest.Server{URL: "http://" + l.Addr().String(), Listener: l}, r, false)
+			c, err := dialSocket(ctx, to, r, false)
 			if err != nil {
 				return nil, err
 			}
@@ -122,8 +137,14 @@ type socketClient struct {
 	raw                     bool // SendRaw was used: the client may have broken every rule
 }
 
-func dialSocket(ctx context.Context, srv *httptest.Server, r transporttest.Request, compress bool) (*socketClient, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+r.Path, nil)
+// target is where clients connect to.
+type target struct {
+	addr  string
+	roots *x509.CertPool // nil without TLS
+}
+
+func dialSocket(ctx context.Context, to target, r transporttest.Request, compress bool) (*socketClient, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+to.addr+r.Path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +163,7 @@ func dialSocket(ctx context.Context, srv *httptest.Server, r transporttest.Reque
 	for name, value := range r.Headers {
 		req.Header.Set(name, value)
 	}
-	nc, err := dialServer(ctx, srv)
+	nc, err := dialServer(ctx, to)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +174,8 @@ func dialSocket(ctx context.Context, srv *httptest.Server, r transporttest.Reque
 	return c, nil
 }
 
-func dialServer(ctx context.Context, srv *httptest.Server) (net.Conn, error) {
-	nc, err := new(net.Dialer).DialContext(ctx, "tcp", srv.Listener.Addr().String())
+func dialServer(ctx context.Context, to target) (net.Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", to.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -162,10 +183,10 @@ func dialServer(ctx context.Context, srv *httptest.Server) (net.Conn, error) {
 	if err := errors.Join(tcp.SetReadBuffer(smallBuffer), tcp.SetWriteBuffer(smallBuffer)); err != nil {
 		return nil, err
 	}
-	if srv.TLS == nil {
+	if to.roots == nil {
 		return nc, nil
 	}
-	return tls.Client(nc, &tls.Config{RootCAs: rootsOf(srv), ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}), nil
+	return tls.Client(nc, &tls.Config{RootCAs: to.roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}), nil
 }
 
 // shake does the opening handshake.

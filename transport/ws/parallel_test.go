@@ -4,4 +4,4 @@ package ws
 
 // parallel is how many wires TestConformance tests at once, whatever the
 // processors: its cases wait more than they compute.
-const parallel = "6"
+const parallel = "7"

@@ -61,7 +61,8 @@ func NewServer(d kanava.Dispatcher, o Options) *Server {
 }
 
 // Serve takes connections from l until Shutdown is called, and returns why it
-// ended. l belongs to it: it may be closed at once, and another descriptor be in
+// ended. Where l is a listener of package tls its connections have goroutines, as
+// behind net/http; the handshake of TLS counts for the request's 10 s. l belongs to it: it may be closed at once, and another descriptor be in
 // its place. It can run for several listeners at once.
 func (s *Server) Serve(l net.Listener) error {
 	err := s.accept(l)

@@ -3,10 +3,13 @@ package ws
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -207,4 +210,55 @@ func TestServerAuthenticatesBesideOthers(t *testing.T) {
 	if err := srv.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
+}
+
+// On a port with TLS, whoever speaks none is cut, at once or when its time is
+// over, and keeps nobody else out.
+func TestServerWithTLS(t *testing.T) {
+	cert := httptest.NewTLSServer(nil)
+	defer cert.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, over := NewServer(newEcho(t), Options{}), make(chan error, 1)
+	s.headTime = 300 * time.Millisecond
+	go func() {
+		over <- s.Serve(tls.NewListener(l, &tls.Config{Certificates: cert.TLS.Certificates, MinVersion: tls.VersionTLS12}))
+	}()
+	for _, begin := range []string{"", request(), "\x16\x03\x01"} {
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if _, err := io.WriteString(nc, begin); err != nil {
+			t.Fatal(err)
+		}
+		_ = nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if got, err := io.ReadAll(nc); errors.Is(err, os.ErrDeadlineExceeded) || strings.Contains(string(got), "HTTP") {
+			t.Errorf("after %q read %q, %v", begin, got, err)
+		}
+	}
+	roots := cert.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	nc, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, nc)
+	c.write([]byte(request()))
+	r := bufio.NewReader(nc)
+	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(res, err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-over; !errors.Is(err, ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	c.nc = bufferedConn{nc, r}
+	c.write(message(`{"text":"open after Shutdown"}`))
+	c.want(ws.OpText, `{"text":"open after Shutdown"}`)
+	nc.Close()
 }
