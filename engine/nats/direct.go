@@ -29,6 +29,13 @@ type got struct {
 	upTo     uint64 // of MultiLast: the last sequence of the server that has answered, or UpToSeq
 }
 
+// caughtUp waits for a copy of the stream that has all that was seen here of it,
+// and returns the stream's name.
+func (e *Engine) caughtUp(ctx context.Context, s *stream) (string, error) {
+	found, err := e.lastOf(ctx, s, nil, 0, nil)
+	return found.stream, err
+}
+
 // get returns messages, none if there are none.
 func (e *Engine) get(ctx context.Context, s *stream, g get) (got, error) {
 	body, err := json.Marshal(g)
@@ -98,9 +105,9 @@ const (
 	mostBytes    = 4 << 20 // of one answer, about
 )
 
-// lastOf returns the last message of each subject, of those after the sequence,
-// by subject. It includes all that was seen here of the stream before.
-func (e *Engine) lastOf(ctx context.Context, s *stream, subjects []string, after uint64) (map[string]*natsgo.Msg, got, error) {
+// lastOf calls each for the last message of each subject, of those after the
+// sequence. It includes all that was seen here of the stream before.
+func (e *Engine) lastOf(ctx context.Context, s *stream, subjects []string, after uint64, each func(subject string, m *natsgo.Msg)) (got, error) {
 	var backoff backoff
 	check := e.names.check(s.retention)
 	for {
@@ -108,33 +115,33 @@ func (e *Engine) lastOf(ctx context.Context, s *stream, subjects []string, after
 		g := get{MultiLast: append([]string{check}, subjects...), MaxBytes: mostBytes}
 		found, err := e.get(ctx, s, g.from(after))
 		if err != nil {
-			return nil, got{}, err
+			return got{}, err
 		}
 		if found.upTo == 0 { // there is not even the check
 			if err := e.mark(ctx, s); err != nil {
-				return nil, got{}, err
+				return got{}, err
 			}
 			after = 0
 			continue
 		}
 		if found.stream == need.stream && found.upTo < need.seq { // a copy that lags behind
 			if err := e.pause(ctx, &backoff); err != nil {
-				return nil, got{}, err
+				return got{}, err
 			}
 			continue
 		}
-		last := make(map[string]*natsgo.Msg, len(found.messages))
 		for part := found; ; {
 			for _, m := range part.messages {
-				last[first(m.Header, natsgo.JSSubject)] = m
+				if subject := first(m.Header, natsgo.JSSubject); subject != check {
+					each(subject, m)
+				}
 			}
 			if part.pending == 0 || len(part.messages) == 0 {
-				delete(last, check)
-				return last, found, nil
+				return found, nil
 			}
 			g.UpToSeq = found.upTo
 			if part, err = e.get(ctx, s, g.from(sequence(part.messages[len(part.messages)-1]))); err != nil {
-				return nil, got{}, err
+				return got{}, err
 			}
 		}
 	}

@@ -129,14 +129,14 @@ func entryIn(subject, group string) (engine.Entry, bool) {
 func (e *Engine) all(ctx context.Context, s *stream, subject string) iter.Seq2[*natsgo.Msg, error] {
 	const most = 1024 // of one question
 	return func(yield func(*natsgo.Msg, error) bool) {
-		_, at, err := e.lastOf(ctx, s, nil, 0) // waits for a copy that is not behind
+		name, err := e.caughtUp(ctx, s)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		for next := uint64(1); ; {
 			found, err := e.get(ctx, s, get{NextFor: subject, Seq: next, Batch: most, MaxBytes: pageBytes})
-			if err == nil && found.stream != at.stream {
+			if err == nil && found.stream != name {
 				err = errBehind
 			}
 			if err != nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	natsgo "github.com/nats-io/nats.go"
 )
 
 // Keep implements [engine.Registry].
@@ -20,7 +22,8 @@ func (e *Engine) keepValue(ctx context.Context, key string, value []byte, ttl ti
 	s := e.stream(ofRegistry)
 	subject := e.names.value(key)
 	for {
-		last, _, err := e.lastOf(ctx, s, []string{subject}, 0)
+		var former *natsgo.Msg
+		_, err := e.lastOf(ctx, s, []string{subject}, 0, func(_ string, m *natsgo.Msg) { former = m })
 		if err != nil {
 			return nil, err
 		}
@@ -29,7 +32,7 @@ func (e *Engine) keepValue(ctx context.Context, key string, value []byte, ttl ti
 			return nil, err
 		}
 		m := outgoing{subject: subject, data: bytes.Clone(value)}
-		if former := last[subject]; former != nil {
+		if former != nil {
 			l, err := leaseIn(former)
 			if err != nil {
 				return nil, err

@@ -143,15 +143,13 @@ func (e *Engine) renew(ctx context.Context, owner string, ttl time.Duration) (he
 
 // leaseOf returns the last lease of an owner, which may have ended.
 func (e *Engine) leaseOf(ctx context.Context, s *stream, owner string) (lease, bool, error) {
-	last, _, err := e.lastOf(ctx, s, []string{e.names.lease(owner)}, 0)
-	if err != nil {
+	var last *natsgo.Msg
+	_, err := e.lastOf(ctx, s, []string{e.names.lease(owner)}, 0, func(_ string, m *natsgo.Msg) { last = m })
+	if err != nil || last == nil {
 		return lease{}, false, err
 	}
-	for _, m := range last {
-		l, err := leaseIn(m)
-		return l, true, err
-	}
-	return lease{}, false, nil
+	l, err := leaseIn(last)
+	return l, true, err
 }
 
 // leases returns those of all owners, also such as have ended.

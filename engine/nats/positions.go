@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	natsgo "github.com/nats-io/nats.go"
+
 	"github.com/kanava-go/kanava/engine"
 )
 
@@ -48,22 +50,22 @@ func (e *Engine) findPositions(ctx context.Context, s *stream, topics []engine.T
 		subjects[n] = e.names.kept(s.retention, topics[i].Name)
 	}
 	after := e.topics.checked(epochIn(name), topics, indices, e.names)
-	last, found, err := e.lastOf(ctx, s, subjects, after)
+	last := make(map[string]uint64)
+	each := func(subject string, m *natsgo.Msg) { last[subject] = sequence(m) }
+	found, err := e.lastOf(ctx, s, subjects, after, each)
 	if err != nil {
 		return err
 	}
 	if found.stream != name { // another one: what was found before does not count
-		if last, found, err = e.lastOf(ctx, s, subjects, 0); err != nil {
+		clear(last)
+		if found, err = e.lastOf(ctx, s, subjects, 0, each); err != nil {
 			return err
 		}
 	}
 	epoch := epochIn(found.stream)
 	for n, i := range indices {
-		at[i] = engine.Position{Epoch: epoch}
-		if m := last[subjects[n]]; m != nil {
-			at[i].Offset = sequence(m)
-		}
-		at[i] = e.topics.stands(e.names.live(topics[i].Name), at[i], found.upTo)
+		stands := engine.Position{Epoch: epoch, Offset: last[subjects[n]]}
+		at[i] = e.topics.stands(e.names.live(topics[i].Name), stands, found.upTo)
 	}
 	return nil
 }
@@ -71,7 +73,7 @@ func (e *Engine) findPositions(ctx context.Context, s *stream, topics []engine.T
 // findLatestPositions is findPositions for Latest topics, whose keys have
 // subjects of their own.
 func (e *Engine) findLatestPositions(ctx context.Context, s *stream, topics []engine.Topic, indices []int, at []engine.Position) error {
-	if _, _, err := e.lastOf(ctx, s, nil, 0); err != nil { // waits for a copy that is not behind
+	if _, err := e.caughtUp(ctx, s); err != nil {
 		return err
 	}
 	const atOnce = 32

@@ -14,7 +14,8 @@ import (
 //
 // It has a message traced to all engines. Each server that the message passes
 // tells of it, and how many others it goes on to. The message follows the news of
-// the subscriptions on the same ways. It is delivered to nobody.
+// the subscriptions on the same ways. It is delivered to nobody. A server whose
+// first engine connects in that very moment may be passed by.
 func (e *Engine) reachAll() error {
 	ctx, cancel := e.lifetime(10 * time.Second)
 	defer cancel()
@@ -39,16 +40,24 @@ func (e *Engine) reachAll() error {
 	}
 }
 
-// passed tells whether all servers have told that were to.
+// passed tells whether all servers have told that were to: the first, of which
+// others may be faster, and as many as they say.
 func passed(answers []*natsgo.Msg) bool {
-	servers := 1
+	servers, began := 1, false
 	for _, m := range answers {
 		var event struct {
-			Hops int `json:"hops"`
+			Hops    int `json:"hops"` // how many others it goes on to
+			Request struct {
+				Header map[string][]string `json:"header"`
+			} `json:"request"`
 		}
-		if json.Unmarshal(m.Data, &event) == nil {
-			servers += event.Hops
+		if json.Unmarshal(m.Data, &event) != nil {
+			continue
+		}
+		servers += event.Hops
+		if event.Request.Header["Nats-Trace-Hop"] == nil {
+			began = true
 		}
 	}
-	return len(answers) >= servers
+	return began && len(answers) >= servers
 }

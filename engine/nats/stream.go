@@ -162,6 +162,7 @@ func (e *Engine) ensure(ctx context.Context, s *stream) error {
 // The errors of JetStream that tell what to do.
 const (
 	codeOverlap     = 10065 // of subjects, with another stream
+	codeNotFound    = 10059 // a stream
 	codeWrongLast   = 10071 // sequence, which the description has
 	codeWrongLastOf = 10164 // the same, of a subject
 	codeInProcess   = 10158 // a message with this id has been taken, and is not stored yet
@@ -288,7 +289,9 @@ func (e *Engine) renewEpoch(s *stream, a ack) {
 	e.spawn(func() {
 		ctx, cancel := e.lifetime(10 * time.Second)
 		defer cancel()
-		if err := e.api(ctx, "STREAM.DELETE."+a.Stream, struct{}{}, nil); err != nil {
+		err := e.api(ctx, "STREAM.DELETE."+a.Stream, struct{}{}, nil)
+		api := (*apiError)(nil)
+		if gone := errors.As(err, &api) && api.ErrCode == codeNotFound; err != nil && !gone { // another node was faster
 			e.log.Error("nats: cannot delete a stream that has lost messages", "stream", a.Stream, "error", err)
 		}
 		s.forget(a.Stream)
