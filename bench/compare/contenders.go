@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/kanava-go/kanava/bench/load"
 )
@@ -18,6 +19,7 @@ type contender struct {
 	command func(dir string) []string // without the address
 	dialect *load.Dialect
 	not     []string // works that it cannot do
+	needs   []string // programs that build or run it
 }
 
 func (c contender) called() string { return c.name }
@@ -34,6 +36,13 @@ func contenders() []contender {
 		build:   func(ctx context.Context, dir string) error { return goBuild(ctx, "bench", "./server", dir, "kanava") },
 		command: func(dir string) []string { return []string{filepath.Join(dir, "kanava")} },
 		dialect: load.Plain,
+	}, {
+		name: "kanava-http",
+		build: func(ctx context.Context, dir string) error {
+			return goBuild(ctx, "bench", "./server", dir, "kanava-http")
+		},
+		command: func(dir string) []string { return []string{filepath.Join(dir, "kanava-http"), "-http"} },
+		dialect: load.Plain,
 	}}
 	for _, name := range []string{"gws", "gorilla", "coder", "nbio", "centrifuge"} {
 		c := contender{
@@ -49,23 +58,53 @@ func contenders() []contender {
 	}
 	return append(list,
 		contender{
-			name: "bun", build: npm, dialect: load.Plain,
+			name: "bun", build: npm, dialect: load.Plain, needs: []string{"node", "npm"},
 			command: func(string) []string {
 				return []string{filepath.Join(peers, "js", "node_modules", ".bin", "bun"), filepath.Join(peers, "js", "bun.mjs")}
 			},
 		},
 		contender{
-			name: "node-ws", build: npm, dialect: load.Plain,
+			name: "node-ws", build: npm, dialect: load.Plain, needs: []string{"node", "npm"},
 			command: func(string) []string { return []string{"node", filepath.Join(peers, "js", "ws.mjs")} },
 		},
 		contender{
-			name: "c-epoll", dialect: load.Plain, not: []string{"typed"},
+			name: "c-epoll", dialect: load.Plain, not: []string{"typed"}, needs: []string{"cc"},
 			build: func(ctx context.Context, dir string) error {
 				return quietly(exec.CommandContext(ctx, "cc", "-O2", "-o", filepath.Join(dir, "c-epoll"), filepath.Join(peers, "epoll", "epoll.c"))) //nolint:gosec // our own paths
 			},
 			command: func(dir string) []string { return []string{filepath.Join(dir, "c-epoll")} },
 		},
 	)
+}
+
+// missing says what is not there of the programs that the contenders need, and
+// who has it; "" if all is.
+func missing(list []contender) string {
+	var out []string
+	for _, program := range []struct{ name, has string }{
+		{"taskset", "Debian's package util-linux"},
+		{"cc", "Debian's packages gcc and libc6-dev"},
+		{"node", "Debian's package nodejs, version 20 or newer"},
+		{"npm", "Debian's package npm"},
+	} {
+		var servers []string
+		for _, c := range list {
+			if slices.Contains(c.needs, program.name) {
+				servers = append(servers, c.name)
+			}
+		}
+		if len(servers) == 0 && program.name != "taskset" {
+			continue
+		}
+		if _, err := exec.LookPath(program.name); err != nil {
+			text := program.name + " is in " + program.has
+			if len(servers) > 0 {
+				text += ", or leave out with -servers: " + strings.Join(servers, ", ")
+			}
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 func goBuild(ctx context.Context, module, pkg, dir, name string) error {

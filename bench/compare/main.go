@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -50,6 +51,9 @@ func main() {
 func compare(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if what := missing(o.contenders); what != "" {
+		return fmt.Errorf("programs are missing:\n%s", what)
+	}
 	if err := pinned(ctx); err != nil {
 		return err
 	}
@@ -77,6 +81,7 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	var samples []sample
+	var faults []error
 	total, done, begun := 0, 0, time.Now()
 	for _, w := range o.works {
 		for _, c := range o.contenders {
@@ -92,8 +97,13 @@ func run(ctx context.Context, o options) error {
 					continue
 				}
 				values, err := measure(ctx, c, w, dir, o.time)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", c.name, w.name, err)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil { // the others have nothing to do with it
+					err = fmt.Errorf("%s, %s, round %d: %w", c.name, w.name, round+1, err)
+					fmt.Println("FAIL:", err)
+					faults = append(faults, err)
 				}
 				done++
 				left := time.Since(begun) / time.Duration(done) * time.Duration(total-done)
@@ -105,7 +115,10 @@ func run(ctx context.Context, o options) error {
 			}
 		}
 	}
-	return write(ctx, o, samples)
+	if len(samples) == 0 {
+		return errors.Join(faults...)
+	}
+	return errors.Join(write(ctx, o, samples, faults), errors.Join(faults...))
 }
 
 // named is what can be chosen by name.

@@ -59,7 +59,7 @@ func median(sorted []float64) float64 {
 }
 
 // write makes a directory with the table, the plot and all samples.
-func write(ctx context.Context, o options, samples []sample) error {
+func write(ctx context.Context, o options, samples []sample, faults []error) error {
 	dir := filepath.Join(o.out, time.Now().Format("2006-01-02-1504"))
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
@@ -71,7 +71,7 @@ func write(ctx context.Context, o options, samples []sample) error {
 	list := tables(samples)
 	for name, text := range map[string]string{
 		"samples.json": string(all) + "\n",
-		"README.md":    markdown(list, about(ctx, o)),
+		"README.md":    markdown(list, about(ctx, o), faults),
 		"plot.svg":     plot(list),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // to be committed
@@ -82,9 +82,16 @@ func write(ctx context.Context, o options, samples []sample) error {
 	return nil
 }
 
-func markdown(list []table, about string) string {
+func markdown(list []table, about string, faults []error) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Kanava beside other servers\n\n%s\n![](plot.svg)\n", about)
+	if len(faults) > 0 {
+		b.WriteString("\n## What failed\n\n")
+	}
+	for _, err := range faults {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		fmt.Fprintf(&b, "- %s\n", first)
+	}
 	for _, t := range list {
 		fmt.Fprintf(&b, "\n## %s\n\n| server | %s, median | least–most | × %s |\n| --- | --- | --- | --- |\n", t.metric, t.unit, t.rows[0].server)
 		for _, r := range t.rows {

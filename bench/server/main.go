@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"time"
@@ -23,13 +24,20 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:9001", "`address` to listen on")
+	behind := flag.Bool("http", false, "serve behind net/http, in place of a server of WebSocket connections alone")
 	flag.Parse()
-	if err := serve(*addr); err != nil {
+	if err := serve(*addr, *behind); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(addr string) error {
+// front takes connections.
+type front interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+}
+
+func serve(addr string, behind bool) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	l, err := net.Listen("tcp", addr)
@@ -37,7 +45,10 @@ func serve(addr string) error {
 		return err
 	}
 	srv := newServer()
-	web := ws.NewServer(srv, ws.Options{})
+	var web front = ws.NewServer(srv, ws.Options{})
+	if behind {
+		web = &http.Server{Handler: ws.Handler(srv, ws.Options{}), ReadHeaderTimeout: 10 * time.Second}
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(l) }()
 	fmt.Println("listening on", addr)
