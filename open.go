@@ -60,8 +60,9 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 			s.remove(c)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, m.def.limits.OpenTime)
-	defer cancel()
+	within := newOpenContext(ctx, m.def.limits.OpenTime)
+	defer within.close()
+	ctx = within
 	chosen, subprotocol, tooNew := s.chooseForm(req.Subprotocols)
 	if c.form = chosen; subprotocol != "" {
 		c.ownRare().subprotocol = subprotocol
@@ -158,7 +159,7 @@ func (s *core) signIn(ctx context.Context, req *OpenRequest) (any, error) {
 type routeMatch struct {
 	def  *channelDef
 	http *httpFunc
-	req  *http.Request
+	req  *http.Request // nil where the route is one path
 }
 
 func (*routeMatch) Header() http.Header         { return http.Header{} }
@@ -175,6 +176,11 @@ func (h routeHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *core) match(req *OpenRequest) *routeMatch {
 	s.wiringMu.RLock()
 	defer s.wiringMu.RUnlock()
+	if !s.hosts && req.URL.RawPath == "" { // no pattern is more specific than a path
+		if def := s.literal[req.URL.Path]; def != nil {
+			return &routeMatch{def: def}
+		}
+	}
 	return matchIn(s.mux, http.MethodGet, req)
 }
 
@@ -191,7 +197,12 @@ type openSource struct {
 	query url.Values
 }
 
-func (o *openSource) Path(name string) (string, bool) { return o.match.req.PathValue(name), true }
+func (o *openSource) Path(name string) (string, bool) {
+	if o.match.req == nil { // a path without wildcards
+		return "", true
+	}
+	return o.match.req.PathValue(name), true
+}
 
 func (o *openSource) Query(name string) []string {
 	if o.query == nil {

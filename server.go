@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"path"
 	"reflect"
 	"strings"
 	"sync"
@@ -103,6 +104,7 @@ func NewServer[Session any](opts Options[Session]) *Server[Session] {
 		observer:        opts.Observer,
 		mux:             http.NewServeMux(),
 		httpMux:         http.NewServeMux(),
+		literal:         make(map[string]*channelDef),
 		users:           make(map[caller]*user),
 		calls:           make(map[*HTTPCall]struct{}),
 		addresses:       make(map[address]int),
@@ -228,6 +230,8 @@ type core struct {
 	owners     sync.Map               // *EventHub -> *presenceOwner: what is said of its connections there
 	contracted atomic.Pointer[string] // see contract
 	mux        *http.ServeMux         // guarded by wiringMu: finds channels by path
+	literal    map[string]*channelDef // guarded by wiringMu: those whose route is one path, by it; not asked where hosts is set
+	hosts      bool                   // guarded by wiringMu: a route begins with a host
 	https      []*httpFunc            // guarded by wiringMu: functions over HTTP, in the order of WireHTTP
 	httpMux    *http.ServeMux         // guarded by wiringMu: finds them by method and path
 
@@ -272,6 +276,12 @@ func (s *core) wire(d *channelDecl) {
 	}
 	def.index = uint16(len(s.defs))
 	s.defs = append(s.defs, def)
+	switch {
+	case !strings.HasPrefix(d.route, "/"):
+		s.hosts = true
+	case !strings.Contains(d.route, "{") && path.Clean(d.route) == d.route && d.route != "/":
+		s.literal[d.route] = def
+	}
 	s.mu.Lock()
 	s.slots = append(s.slots, connSlots{})
 	s.mu.Unlock()

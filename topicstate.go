@@ -58,6 +58,7 @@ func (h *EventHub) register(sub *subscription) (grown int) {
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	sub.topic = ts.topic // the same bytes for all
 	sub.state, sub.class, sub.index = ts, ts.log.class, int32(len(ts.subs))
 	ts.subs = append(ts.subs, sub)
 	if sub.family != nil && sub.family.private {
