@@ -55,6 +55,9 @@ func (t *Turn) Enter() {
 // Enter.
 func (t *Turn) Mine() bool { return !t.lost && t.loop.guard.Load() == t.mine }
 
+// Lost reports whether the loop has gone on without the handler.
+func (t *Turn) Lost() bool { return t.lost }
+
 // Leave ends what Enter has begun. It reports false if the loop has gone on
 // without the handler, which is not to call Enter again then.
 func (t *Turn) Leave() (mine bool) {

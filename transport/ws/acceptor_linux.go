@@ -20,8 +20,8 @@ import (
 // loop: the first does it alone while few come, and whoever finds more than it
 // takes at once calls the next to help.
 type acceptors struct {
-	take func(a *acceptor, fd int, from netip.AddrPort) // gets each connection
-	over chan struct{}                                  // closed when they have ended
+	take func(a *acceptor, fd int, from netip.AddrPort) poll.Handler // gets each connection
+	over chan struct{}                                               // closed when they have ended
 
 	mu  sync.RWMutex // read-held while fd is used
 	f   *os.File     // guarded by mu: nil once it is closed
@@ -40,13 +40,18 @@ type acceptor struct {
 }
 
 // newAcceptors begins to take connections from a listening socket, which belongs
-// to the acceptors from now on. take is called on a loop, and does not block.
-func newAcceptors(f *os.File, take func(a *acceptor, fd int, from netip.AddrPort)) (*acceptors, error) {
+// to the acceptors from now on. take is called on a loop, and does not block; what it returns, if
+// anything, has joined a loop, and is told at once that there is something to
+// read: so it is where a client speaks first.
+func newAcceptors(f *os.File, take func(a *acceptor, fd int, from netip.AddrPort) poll.Handler) (*acceptors, error) {
 	x := &acceptors{take: take, f: f, fd: int(f.Fd()), over: make(chan struct{})}
 	err := syscall.SetNonblock(x.fd, true)
 	if err == nil { // those that are accepted have it from the listener
 		err = syscall.SetsockoptInt(x.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	}
+	// A connection is accepted with what its client says first, or after a second
+	// or two without: that saves to be woken twice. It is no error to do without.
+	_ = syscall.SetsockoptInt(x.fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, 1)
 	if err == nil {
 		x.mu.Lock()
 		err = poll.JoinAll(x.fd, func() (*poll.Place, poll.Handler) {
@@ -94,22 +99,34 @@ func (a *acceptor) Handle(t *poll.Turn, e poll.Event) {
 	if e&poll.Poked != 0 {
 		a.called.Store(false)
 	}
-	for range acceptAtOnce {
+	var came [acceptAtOnce]poll.Handler // all join their loops before the first is answered, which may take long
+	more := true
+	for i := 0; i < len(came) && more; i++ {
 		fd, from, errno := a.accept()
 		switch errno {
 		case 0:
 			a.pause = 0
-			a.take(a, fd, from)
-		case syscall.EAGAIN:
-			return
+			came[i] = a.take(a, fd, from)
 		case syscall.EINTR, syscall.ECONNABORTED:
+		case syscall.EAGAIN:
+			more = false
 		default:
 			a.failed(errno)
-			return
+			more = false
 		}
 	}
-	a.call()
-	a.next().call()
+	if more {
+		a.call()
+		a.next().call()
+	}
+	for _, h := range came {
+		if t.Lost() {
+			return // the loop tells the others
+		}
+		if h != nil {
+			h.Handle(t, poll.Readable)
+		}
+	}
 }
 
 // call has the acceptor take connections, soon.

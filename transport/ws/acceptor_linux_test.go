@@ -3,12 +3,18 @@
 package ws
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/internal/poll"
 )
 
 // Where many connections wait the loops take them together: one of them that is
@@ -38,7 +44,7 @@ func TestAcceptorsHelpEachOther(t *testing.T) {
 		total int                 // guarded by mu
 		all   = make(chan struct{})
 	)
-	a, err := newAcceptors(f, func(a *acceptor, fd int, from netip.AddrPort) {
+	a, err := newAcceptors(f, func(a *acceptor, fd int, from netip.AddrPort) poll.Handler {
 		syscall.Close(fd)
 		if !from.Addr().IsLoopback() || from.Port() == 0 {
 			t.Errorf("a connection comes from %v", from)
@@ -54,6 +60,7 @@ func TestAcceptorsHelpEachOther(t *testing.T) {
 		if held {
 			<-all
 		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -105,5 +112,70 @@ func TestAcceptorsWaitForDescriptors(t *testing.T) {
 	answer := make([]byte, 12)
 	if _, err := syscall.Read(s, answer); err != nil || string(answer) != "HTTP/1.1 101" {
 		t.Errorf("answered %q, %v", answer, err)
+	}
+}
+
+// A client whose authentication blocks holds up none of those that were accepted
+// together with it.
+func TestAcceptorsAnswerBesideOneThatBlocks(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	srv := kanava.NewServer(kanava.Options[kanava.None]{
+		Authenticate: func(_ context.Context, r *kanava.OpenRequest) (*kanava.None, error) {
+			if r.Token == "slow" {
+				close(entered)
+				<-release
+			}
+			return nil, nil
+		},
+	})
+	srv.Wire(kanava.Wiring[kanava.None, kanava.None]{Name: "echo", Route: "/echo", Public: true})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients []net.Conn
+	for i := range 3 * acceptAtOnce { // all of them wait when the server begins
+		nc, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		said := request()
+		if i == acceptAtOnce/2 {
+			said = request("Authorization", "Bearer slow")
+		}
+		if _, err := io.WriteString(nc, said); err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, nc)
+	}
+	s, over := NewServer(srv, Options{}), make(chan error, 1)
+	go func() { over <- s.Serve(l) }()
+	<-entered
+	answered := func(i int) {
+		answer := make([]byte, 12)
+		_ = clients[i].SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.ReadFull(clients[i], answer); err != nil || string(answer) != "HTTP/1.1 101" {
+			t.Errorf("client %d is answered %q, %v", i, answer, err)
+		}
+	}
+	for i := range clients {
+		if i != acceptAtOnce/2 {
+			answered(i)
+		}
+	}
+	close(release)
+	answered(acceptAtOnce / 2)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-over; !errors.Is(err, ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	for _, nc := range clients {
+		nc.Close()
+	}
+	if err := srv.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -26,7 +26,11 @@ func (s *Server) accept(l net.Listener) error {
 		return err
 	}
 	_ = l.Close()
-	a, err := newAcceptors(f, func(_ *acceptor, fd int, from netip.AddrPort) { newLoopShake(s, fd, from).begin() })
+	a, err := newAcceptors(f, func(_ *acceptor, fd int, from netip.AddrPort) poll.Handler {
+		x := newLoopShake(s, fd, from)
+		x.begin()
+		return x
+	})
 	if err != nil {
 		return err
 	}
