@@ -47,18 +47,17 @@ const (
 // what only a busy one needs stands behind pointers that are nil.
 type conn struct {
 	h        *handler
-	link     link            // set before the connection is open, as are streamed and alive
-	streamed *streamed       // the wire, where it is one; nil where it is looped
-	parser   *wsframe.Parser // belongs to the reader; nil where nothing is incomplete
-	rest     *[]byte         // while parked: what the reader has not parsed yet, nil for nothing; belongs to who resets parked
-	heard    atomic.Int64    // clock when the last byte came from the client
-	wrote    atomic.Int64    // the same of the last byte to the client; kept only if alive is set
+	link     link         // set before the connection is open, as are streamed and alive
+	streamed *streamed    // the wire, where it is one; nil where it is looped
+	reading  *reading     // belongs to the reader; nil where nothing is incomplete
+	heard    atomic.Int64 // clock when the last byte came from the client
+	wrote    atomic.Int64 // the same of the last byte to the client; kept only if alive is set
 
-	excess  int32         // belongs to the reader: bytes since the connection is leaving
 	packed  int32         // set before the connection is open: messages of up to so many bytes go out compressed; 0: neither side compresses
 	phase   atomic.Uint32 // changes with mu held
 	writing atomic.Uint32 // idle, running or again
 	flags   flags
+	fd      int32    // of a looped wire: guarded by io; -1 once it is closed
 	deaf    bool     // belongs to the reader: the client broke a rule, its bytes mean nothing
 	alive   bool     // the link has a message that is sent in place of a ping
 	due     controls // guarded by mu: control frames to be written
@@ -96,6 +95,7 @@ func (f *flags) take(bit uint32) bool { return f.has(bit) && f.v.And(^bit)&bit !
 // ending is how a connection ends. Guarded by conn.mu.
 type ending struct {
 	cause    kanava.Closing // what the link is told at the end
+	excess   int            // bytes from the client since then
 	deadline time.Time      // when a leaving connection is cut
 	goodbye  []byte         // body of the close frame
 	sent     bool           // the close frame was written

@@ -27,8 +27,7 @@ type socket struct {
 	stuck  *stuck // what the socket has not taken; belongs to the writer
 	tickAt int64  // clock when tick is due; guarded by conn.mu
 
-	io sync.Mutex // guards fd, which is used and closed with io held
-	fd int32      // -1 once it is closed
+	io sync.Mutex // guards conn.fd, which is used and closed with io held
 }
 
 func (c *conn) wire() wire {
@@ -80,6 +79,7 @@ func (c *conn) takeLooped(fd int, place poll.Place, l link, rest []byte) {
 // begin makes the connection read rest, and if there is news what has come until
 // now, and begin to write.
 func (w looped) begin(l link, rest []byte, news bool) {
+	w.link = l
 	if news {
 		w.leaveUnread(rest) // until the poke
 	}

@@ -24,7 +24,7 @@ func (c *conn) heardNow() { c.heard.Store(clock()) }
 // kanava.Link.Accept. It does not keep data, and does not block.
 func (c *conn) arrived(data []byte) (more, work bool) {
 	if c.phase.Load() != open {
-		if c.excess += int32(len(data)); c.excess > maxExcess {
+		if c.excess(len(data)) > maxExcess {
 			c.end(kanava.Closing{}, true)
 			return false, false
 		}
@@ -69,26 +69,41 @@ func (c *conn) arrived(data []byte) (more, work bool) {
 	return true, work
 }
 
-// parsers lends parsers to connections from which something comes.
-var parsers = sync.Pool{New: func() any { return new(wsframe.Parser) }}
-
-// parsing returns the parser, which the connection borrows if it has none.
-func (c *conn) parsing() *wsframe.Parser {
-	if c.parser == nil {
-		c.parser = parsers.Get().(*wsframe.Parser)
-		*c.parser = wsframe.NewParser(wsframe.Server, c.link.Limits().Message)
-		if c.packed > 0 {
-			c.parser.Inflate()
-		}
-	}
-	return c.parser
+// excess counts bytes that come while the connection is leaving, and returns how
+// many they are.
+func (c *conn) excess(n int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending.excess += n
+	return c.ending.excess
 }
 
-// parsed gives the parser back, unless something is incomplete.
+// reading is what a reader has while something is incomplete.
+type reading struct {
+	wsframe.Parser
+	rest []byte // while parked: what is not parsed yet; belongs to who resets parked
+}
+
+// readings lends them to connections from which something comes.
+var readings = sync.Pool{New: func() any { return new(reading) }}
+
+// parsing returns what the reader has, which it borrows if that is nothing.
+func (c *conn) parsing() *reading {
+	if c.reading == nil {
+		c.reading = readings.Get().(*reading)
+		c.reading.Parser = wsframe.NewParser(wsframe.Server, c.link.Limits().Message)
+		if c.packed > 0 {
+			c.reading.Inflate()
+		}
+	}
+	return c.reading
+}
+
+// parsed gives it back, unless something is incomplete.
 func (c *conn) parsed() {
-	if c.parser.Idle() {
-		parsers.Put(c.parser)
-		c.parser = nil
+	if c.reading.Idle() {
+		readings.Put(c.reading)
+		c.reading = nil
 	}
 }
 
@@ -114,8 +129,10 @@ func (c *conn) lost(err error) {
 // park stops the reader, which goes on with rest when the link has room. If
 // there is room by now, the caller goes on reading, with the bytes returned.
 func (c *conn) park(rest []byte) (again []byte, room bool) {
-	c.parser.Release()
-	c.parsed()
+	c.reading.Release()
+	if len(rest) == 0 {
+		c.parsed()
+	}
 	c.leaveUnread(rest)
 	return c.takeOver()
 }
@@ -123,8 +140,7 @@ func (c *conn) park(rest []byte) (again []byte, room bool) {
 // leaveUnread makes a connection parked that has this to be read.
 func (c *conn) leaveUnread(rest []byte) {
 	if len(rest) > 0 {
-		rest = bytes.Clone(rest)
-		c.rest = &rest
+		c.parsing().rest = bytes.Clone(rest)
 	}
 	c.flags.set(parked)
 }
@@ -140,8 +156,8 @@ func (c *conn) takeOver() (rest []byte, ok bool) {
 	if !c.flags.take(parked) {
 		return nil, false
 	}
-	if c.rest != nil {
-		rest, c.rest = *c.rest, nil
+	if r := c.reading; r != nil {
+		rest, r.rest = r.rest, nil
 	}
 	return rest, true
 }
