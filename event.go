@@ -26,6 +26,7 @@ type event struct {
 	data   []byte // JSON, or bytes if binary
 	binary bool
 	at     form.Position // the zero Position on a Volatile topic
+	prev   uint64        // the offset of the event before it
 	kept   time.Time     // when it was stored; zero where it is not
 	value  any           // what outgoing middleware sees
 	view   viewer        // nil where all see the same
@@ -78,7 +79,7 @@ func (ev *event) size() int { return len(ev.data) }
 func (ev *event) record(now time.Time) *event {
 	return &event{
 		topic: ev.topic, except: ev.except, key: ev.key, data: ev.data, binary: ev.binary,
-		at: ev.at, kept: now, value: ev.value, view: ev.view,
+		at: ev.at, prev: ev.prev, kept: now, value: ev.value, view: ev.view,
 	}
 }
 
@@ -92,7 +93,7 @@ func (ev *event) frame(f form.Form) Frame {
 	p := slot.Load()
 	if p == nil {
 		b, _ := encoded(func(buf []byte) ([]byte, error) {
-			return f.Event(buf, form.Event{Topic: ev.topic, Key: ev.key, Data: ev.data, Binary: ev.binary, At: ev.at}), nil
+			return f.Event(buf, form.Event{Topic: ev.topic, Key: ev.key, Data: ev.data, Binary: ev.binary, At: ev.at, Prev: ev.prev}), nil
 		})
 		p = &b
 		slot.Store(p)
@@ -107,7 +108,7 @@ func (ev *event) hidden(f form.Form) (_ Frame, ok bool) {
 	if !f.Envelope() || ev.at.Epoch == "" {
 		return Frame{}, false
 	}
-	return Frame{Data: f.Event(nil, form.Event{Topic: ev.topic, Key: ev.key, At: ev.at, Hidden: true})}, true
+	return Frame{Data: f.Event(nil, form.Event{Topic: ev.topic, Key: ev.key, At: ev.at, Prev: ev.prev, Hidden: true})}, true
 }
 
 // atomicFlag goes from false to true once.

@@ -69,7 +69,7 @@ func (b *inbox) deliver(ev *event, sub *subscription) (ok bool) {
 	case sub.class == ordered:
 		return false
 	default:
-		b.fallBehind(sub, form.Position{Epoch: ev.at.Epoch, Offset: ev.at.Offset - 1})
+		b.fallBehind(sub, form.Position{Epoch: ev.at.Epoch, Offset: ev.prev})
 	}
 	return true
 }

@@ -95,7 +95,7 @@ func (c *conn) resumeTopic(sub *subscription, at form.Position) {
 func (c *conn) missed(sub *subscription, from, to form.Position) ([]*event, bool) {
 	most := c.queueLimit() / 2
 	events, ok := sub.missed(from, most)
-	if !ok || uint64(len(events)) != to.Offset-from.Offset {
+	if n := len(events); !ok || n == 0 || events[n-1].at != to {
 		return nil, false
 	}
 	size := 2 * itemCost

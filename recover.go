@@ -148,7 +148,10 @@ func (c *conn) recoverPage(q question) []byte {
 	if !ok {
 		return form.AppendNoPage(nil, at)
 	}
-	key := pageKey{topic: ts, from: q.from.Offset, to: q.from.Offset + uint64(len(events)), top: at.Offset, limit: limit}
+	key := pageKey{topic: ts, from: q.from.Offset, to: q.from.Offset, top: at.Offset, limit: limit}
+	if n := len(events); n > 0 {
+		key.to = events[n-1].at.Offset
+	}
 	same := c.def.send == nil && len(events) > 0
 	if w := viewerOf(events); w != nil && same {
 		key.view = w.of(c.sessionValue())

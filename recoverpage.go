@@ -31,6 +31,7 @@ func (p *page) write(events []*event, at form.Position, c *conn) {
 	buf := form.BeginPage(nil, at.Epoch)
 	first := true
 	for _, ev := range events {
+		before := to
 		to = ev.at.Offset
 		if ev.except != "" {
 			if c == nil {
@@ -50,9 +51,9 @@ func (p *page) write(events []*event, at form.Position, c *conn) {
 		if !ok {
 			continue
 		}
-		before := len(buf)
+		end := len(buf)
 		if buf = form.AppendPageEvent(buf, first, form.Event{At: ev.at, Data: ev.data, Binary: ev.binary}); len(buf) > p.key.limit && !first {
-			buf, to = buf[:before], to-1
+			buf, to = buf[:end], before
 			break
 		}
 		first = false

@@ -113,7 +113,7 @@ func (c *conn) withValue(ev *event, value any) (*event, error) {
 	if sameValue(ev.value, value) {
 		return ev, nil
 	}
-	own := &event{topic: ev.topic, key: ev.key, at: ev.at}
+	own := &event{topic: ev.topic, key: ev.key, at: ev.at, prev: ev.prev}
 	if err := own.encode(value, nil); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package kanava
 import (
 	"container/list"
 	"math"
+	"sort"
 	"time"
 
 	"github.com/kanava-go/kanava/internal/form"
@@ -18,7 +19,7 @@ type topicLog struct {
 	ttl   time.Duration
 
 	at     form.Position            // of the last event; the zero Position of a Volatile topic
-	events fifo[*event]             // of a Recoverable topic: the last ones, without a gap, up to at
+	events fifo[*event]             // of a Recoverable topic: the last ones, each the prev of the next, up to at
 	newest map[string]*list.Element // of a Latest topic: by key, in order
 	order  list.List                // of *event, by offset
 	bytes  int                      // what events, or newest, cost
@@ -52,8 +53,16 @@ func (l *topicLog) append(ev *event, now time.Time) (grown int) {
 	if l.class == volatile {
 		return 0
 	}
+	ev.prev = l.at.Offset
 	l.at.Offset++
 	ev.at = l.at
+	return l.take(ev, now)
+}
+
+// take keeps an event that follows what there is, if the class does. It returns
+// how many bytes more are kept.
+func (l *topicLog) take(ev *event, now time.Time) (grown int) {
+	l.at = ev.at
 	before := l.bytes
 	switch l.class {
 	case latest:
@@ -140,12 +149,14 @@ func (l *topicLog) since(from form.Position, limit, bytes int, now time.Time) (e
 	if from.Epoch != l.at.Epoch || from.Offset > l.at.Offset {
 		return nil, false
 	}
-	missed := l.at.Offset - from.Offset
-	kept := l.events.len()
-	if missed > uint64(kept) || missed > 0 && l.tooOld(*l.events.at(kept - int(missed)), now) {
+	first := l.after(from.Offset)
+	if first == l.events.len() {
+		return nil, from.Offset == l.at.Offset
+	}
+	if ev := *l.events.at(first); ev.prev > from.Offset || l.tooOld(ev, now) {
 		return nil, false
 	}
-	for i := kept - int(missed); i < kept && len(events) < limit; i++ {
+	for i := first; i < l.events.len() && len(events) < limit; i++ {
 		ev := *l.events.at(i)
 		if bytes -= itemLeast + len(ev.data); bytes < 0 && len(events) > 0 {
 			break
@@ -153,6 +164,11 @@ func (l *topicLog) since(from form.Position, limit, bytes int, now time.Time) (e
 		events = append(events, ev)
 	}
 	return events, true
+}
+
+// after returns the index of the first kept event with an offset above this.
+func (l *topicLog) after(offset uint64) int {
+	return sort.Search(l.events.len(), func(i int) bool { return (*l.events.at(i)).at.Offset > offset })
 }
 
 // begin returns the position after which everything is kept that is.
@@ -166,7 +182,9 @@ func (l *topicLog) begin(now time.Time) form.Position {
 		for i < l.events.len() && l.tooOld(*l.events.at(i), now) {
 			i++
 		}
-		at.Offset -= uint64(l.events.len() - i)
+		if i < l.events.len() {
+			at.Offset = (*l.events.at(i)).prev
+		}
 	}
 	return at
 }

@@ -170,7 +170,7 @@ func (w *view[Session, T, V]) show(ev *event, v V) (seen *event) {
 	if sameValue(ev.value, out) {
 		return ev
 	}
-	own := &event{topic: ev.topic, key: ev.key, at: ev.at}
+	own := &event{topic: ev.topic, key: ev.key, at: ev.at, prev: ev.prev}
 	err := own.encode(out, w.model)
 	if err == nil && own.size() > w.hub.opts.Event {
 		err = Errorf(CodeTooLarge, "a view of the event has %d bytes; the limit is %d", own.size(), w.hub.opts.Event)

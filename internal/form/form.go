@@ -60,6 +60,7 @@ type Event struct {
 	Data   []byte
 	Binary bool // Data is bytes, not JSON
 	At     Position
+	Prev   uint64 // the offset of the event before it
 	Hidden bool // its subscriber is told the position only
 }
 

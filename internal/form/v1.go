@@ -45,6 +45,9 @@ func (v1) EndPush(dst []byte) []byte { return append(dst, '}') }
 func (v1) Event(dst []byte, ev Event) []byte {
 	dst = appendString(append(dst, `{"on":`...), ev.Topic)
 	dst = appendPosition(dst, ev.At)
+	if ev.Prev+1 != ev.At.Offset && ev.At.Epoch != "" {
+		dst = strconv.AppendUint(append(dst, `,"p":`...), ev.Prev, 10)
+	}
 	if ev.Key != "" {
 		dst = appendString(append(dst, `,"k":`...), ev.Key)
 	}
