@@ -21,6 +21,7 @@ type Event struct {
 // change once it is published, but for the frames and what goes with them.
 type event struct {
 	topic  string
+	id     string // of the publication; see Once
 	except string
 	key    string // of a Latest topic
 	data   []byte // JSON, or bytes if binary
@@ -28,7 +29,8 @@ type event struct {
 	at     form.Position // the zero Position on a Volatile topic
 	prev   uint64        // the offset of the event before it
 	kept   time.Time     // when it was stored; zero where it is not
-	value  any           // what outgoing middleware sees
+	own    any           // what was published; payload returns it
+	far    *farPayload   // in place of own where another node may have published it
 	view   viewer        // nil where all see the same
 	views  any           // those that were made; of events with a view that are not only kept
 	frames [form.Count]atomic.Pointer[[]byte]
@@ -40,7 +42,7 @@ type event struct {
 // encode sets the payload. The model is nil where the type is not known
 // before.
 func (ev *event) encode(payload any, m *typemodel.Model) (err error) {
-	ev.value = payload
+	ev.own = payload
 	if p, ok := payload.([]byte); ok {
 		ev.data, ev.binary = p, true
 		return nil
@@ -53,7 +55,7 @@ func (ev *event) encode(payload any, m *typemodel.Model) (err error) {
 		if m, err = modelFor(payload); err != nil {
 			return err
 		}
-		defer func() { ev.value = jsontext.Value(ev.data) }()
+		defer func() { ev.own = jsontext.Value(ev.data) }()
 	}
 	ev.data, err = encoded(func(buf []byte) ([]byte, error) { return m.Append(buf, payload) })
 	return err
@@ -79,7 +81,7 @@ func (ev *event) size() int { return len(ev.data) }
 func (ev *event) record(now time.Time) *event {
 	return &event{
 		topic: ev.topic, except: ev.except, key: ev.key, data: ev.data, binary: ev.binary,
-		at: ev.at, prev: ev.prev, kept: now, value: ev.value, view: ev.view,
+		at: ev.at, prev: ev.prev, kept: now, own: ev.own, far: ev.far, view: ev.view,
 	}
 }
 

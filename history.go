@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/internal/form"
 	"github.com/kanava-go/kanava/internal/typemodel"
 )
@@ -32,8 +33,7 @@ type HistoryPage[T any] struct {
 // from there with what comes next. The error is CodeInvalidArgument for a bad
 // key or a limit below 1, ErrClosed after the hub was closed; another error if
 // an event is not of type T, as one published raw can be.
-func (t *Topic[T]) History(ctx context.Context, key string, since Position, limit int) (HistoryPage[T], error) {
-	var page HistoryPage[T]
+func (t *Topic[T]) History(ctx context.Context, key string, since Position, limit int) (page HistoryPage[T], err error) {
 	topic := t.name(key)
 	if err := ctx.Err(); err != nil {
 		return page, err
@@ -49,6 +49,9 @@ func (t *Topic[T]) History(ctx context.Context, key string, since Position, limi
 	}
 	if t.family.class == volatile {
 		return page, nil
+	}
+	if k := t.hub.cluster; k != nil {
+		return t.farHistory(ctx, k, topic, since, limit)
 	}
 	ts := t.hub.hold(topic, t.family, true)
 	now := time.Now()
@@ -70,20 +73,47 @@ func (t *Topic[T]) History(ctx context.Context, key string, since Position, limi
 		last := events[limit-1].at
 		page.At, page.More = Position(last), last != at
 	}
+	page.Events, err = t.valuesOf(ctx, events)
+	return page, err
+}
+
+// farHistory is History where an engine has it.
+func (t *Topic[T]) farHistory(ctx context.Context, k *cluster, topic string, since Position, limit int) (page HistoryPage[T], err error) {
+	k.start()
+	ctx, cancel := limited(ctx, 2*engineTime)
+	defer cancel()
+	read, err := k.engine.Read(ctx, specOf(topic, t.family), engine.Position(since), limit)
+	if err != nil {
+		return page, unavailable(err, "the history cannot be read")
+	}
+	events := make([]*event, len(read.Events))
+	page.At, page.More, page.Lost = Position(read.At), read.More, read.Lost && since != Position{}
+	for i, e := range read.Events {
+		events[i] = received(topic, e, t.family)
+		if read.More {
+			page.At = Position(e.At)
+		}
+	}
+	page.Events, err = t.valuesOf(ctx, events)
+	return page, err
+}
+
+func (t *Topic[T]) valuesOf(ctx context.Context, events []*event) (values []T, err error) {
 	for _, ev := range events {
 		v, err := t.valueOf(ctx, ev)
 		if err != nil {
-			return page, err
+			return values, err
 		}
-		page.Events = append(page.Events, v)
+		values = append(values, v)
 	}
-	return page, nil
+	return values, nil
 }
 
 // valueOf returns the value of an event: what was published or, of one that was
 // published raw, what its JSON says.
 func (t *Topic[T]) valueOf(ctx context.Context, ev *event) (v T, err error) {
-	if v, ok := ev.value.(T); ok || ev.value == nil {
+	value := ev.payload()
+	if v, ok := value.(T); ok || value == nil {
 		return v, nil
 	}
 	wrong := func(why any) error {

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/internal/form"
 	"github.com/kanava-go/kanava/internal/typemodel"
 )
@@ -26,6 +27,11 @@ type HubOptions struct {
 	// topics that keep the most lose their oldest events, and who needs those is
 	// told that they are lost; default 64 MiB.
 	History int
+	// Engine joins the hub with those of other nodes; default none: the hub is
+	// alone. It is used by one hub, which closes it, and connects when a topic is
+	// used first, or Ready is called. Topics, presences and their options are the
+	// same on all nodes, clocks about the same.
+	Engine engine.Engine
 	// Observer is told of each publication; default none.
 	Observer Observer
 	// Logger gets the panics of listeners; default slog.Default().
@@ -48,6 +54,8 @@ type EventHub struct {
 	epoch     string        // begins each epoch of a topic: 8 random characters
 	epochs    atomic.Uint64 // their number
 	kept      retention
+	published publications
+	cluster   *cluster // nil where the hub is alone
 	pages     pages
 }
 
@@ -59,7 +67,8 @@ type family struct {
 	may     func(ctx context.Context, session any, key string) error
 	view    viewer // nil without View
 
-	clients bool // ClientSubscribable
+	decode  func(data []byte) (any, error) // of the JSON of an event
+	clients bool                           // ClientSubscribable
 
 	class   class
 	classBy string                      // the option that has set it
@@ -93,6 +102,10 @@ type sink interface {
 	// subscribed comes before the first event of sub, with locks held too: the
 	// topic stands at at, and what a Latest topic keeps follows.
 	subscribed(sub *subscription, at form.Position)
+	// moved says that the topic stands elsewhere now, and not because of an event:
+	// those behind from are lost, or kept and not to be delivered any more. The
+	// topic's mu is held.
+	moved(sub *subscription, from form.Position)
 	// subscribe asks the sink's own rules, and calls add to go on.
 	subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error
 	// unsubscribe ends a subscription, if there is one.
@@ -127,13 +140,20 @@ func NewEventHub(opts HubOptions) *EventHub {
 	for i := range h.shards {
 		h.shards[i].topics = make(map[string]*topicState)
 	}
+	if opts.Engine != nil {
+		h.cluster = newCluster(h, opts.Engine)
+	}
 	return h
 }
 
 // Close ends all listeners and lets go of what topics keep; later publications
-// and subscriptions return ErrClosed. Connections stay open.
+// and subscriptions return ErrClosed. Connections stay open. It closes the engine,
+// if there is one, and waits until what was published is sent, for at most 5 s.
 func (h *EventHub) Close() {
 	h.closed.set()
+	if h.cluster != nil {
+		h.cluster.close()
+	}
 	h.forgetEvents()
 	h.sinks.Range(func(_, s any) bool {
 		if l, ok := s.(*Listener); ok {
@@ -175,13 +195,23 @@ func Except(subscriberID string) PublishOption {
 	return func(ev *event) { ev.except = subscriberID }
 }
 
+// Once makes sure that an event is published once at most, also where somebody
+// who does not know whether it was tries again: within two minutes of the first
+// publication to the topic with this id, of up to 256 bytes, another one with it
+// does nothing and returns nil.
+func Once(id string) PublishOption {
+	return func(ev *event) { ev.id = id }
+}
+
 // Publish sends payload to all subscribers of topic: a []byte as a binary
 // frame, a jsontext.Value as it is, anything else as JSON. It takes a []byte:
 // the caller must not change it any more. It returns when the event is kept, if
 // the topic's class wants that, and stands in every subscriber's queue. The
 // error is CodeTooLarge for an event over the limit, CodeInvalidArgument for a
-// bad topic; another error if payload has no JSON form, or is not what the
-// topic's LatestBy takes. No subscribers is not an error.
+// bad topic or id; another error if payload has no JSON form, or is not what the
+// topic's LatestBy takes. With an engine it is CodeUnavailable where that does not
+// answer within 10 s: whether the event was published is not known then, see
+// [Once]. No subscribers is not an error.
 func (h *EventHub) Publish(ctx context.Context, topic string, payload any, opts ...PublishOption) error {
 	ev := &event{topic: topic}
 	f, _ := h.familyOf(topic)
@@ -210,25 +240,41 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 	for _, o := range opts {
 		o(ev)
 	}
+	if len(ev.id) > 256 || !utf8.ValidString(ev.id) {
+		return Errorf(CodeInvalidArgument, "the id of the publication is longer than 256 bytes, or is not UTF-8")
+	}
+	if h.cluster != nil {
+		return h.cluster.publish(ctx, ev, f)
+	}
+	if ev.id != "" && !h.published.first(ev.topic, ev.id, time.Now()) {
+		return nil
+	}
 	if f != nil && f.view != nil {
 		ev.view, ev.views = f.view, f.view.cache()
 	}
 	n := 0
 	if ts := h.hold(ev.topic, f, f.classOf().keeps()); ts != nil {
 		grown := ts.log.append(ev, time.Now()) // before anybody sees it
-		if len(ts.subs) >= runSubscribers {
-			ts.runs.add(ev)
-		}
-		for _, sub := range ts.subs {
-			if sub.hand(ev) {
-				n++
-			}
-		}
+		n = ts.handAll(ev)
 		ts.mu.Unlock()
 		h.retain(grown)
 	}
 	h.opts.Observer.Published(ev.topic, ev.size(), n)
 	return nil
+}
+
+// handAll gives the event to all subscribers, and returns how many see it; mu is
+// held.
+func (ts *topicState) handAll(ev *event) (seen int) {
+	if len(ts.subs) >= runSubscribers {
+		ts.runs.add(ev)
+	}
+	for _, sub := range ts.subs {
+		if sub.hand(ev) {
+			seen++
+		}
+	}
+	return seen
 }
 
 // hand gives the event to the subscriber, or only its position if it is not to

@@ -83,6 +83,23 @@ func (b *inbox) fallBehind(sub *subscription, at form.Position) {
 	b.ready()
 }
 
+// moved takes that the topic stands elsewhere now; see sink. The topic's mu is
+// held.
+func (b *inbox) moved(sub *subscription, from form.Position) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := sub.state.log.at
+	switch _, behind := b.behind[sub]; {
+	case b.err != nil || behind && sub.class == recoverable:
+	case sub.class == latest:
+		b.fallBehind(sub, form.Position{Epoch: at.Epoch})
+	case sub.class == recoverable:
+		b.fallBehind(sub, from)
+	default:
+		b.push(&inboxItem{sub: sub, lost: &LostError{sub.topic, Position(from), Position(at)}})
+	}
+}
+
 func (b *inbox) hasRoom(size int) bool { return b.queue.len() == 0 || b.bytes+size <= b.limit }
 
 func (b *inbox) push(it *inboxItem) {
@@ -162,6 +179,7 @@ func (b *inbox) pop() (it *inboxItem, behind *subscription) {
 // catchUp takes from the log of a topic that is behind what there is room for.
 func (b *inbox) catchUp(sub *subscription) {
 	ts := sub.state
+	far := b.reach(sub)
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	b.mu.Lock()
@@ -195,6 +213,9 @@ func (b *inbox) catchUp(sub *subscription) {
 	}
 	events, ok := ts.log.since(from, math.MaxInt, b.limit, now)
 	if !ok {
+		events, ok = far.since(from)
+	}
+	if !ok {
 		begin := ts.log.begin(now)
 		b.push(&inboxItem{sub: sub, lost: &LostError{sub.topic, Position(from), Position(begin)}})
 		from = begin
@@ -207,6 +228,42 @@ func (b *inbox) catchUp(sub *subscription) {
 	}
 	if from.Offset < ts.log.at.Offset {
 		b.behind[sub] = from
+	}
+}
+
+// farEvents are what was read at an engine of the events behind a position.
+type farEvents struct {
+	from   form.Position
+	events []*event
+	ok     bool
+}
+
+func (f *farEvents) since(from form.Position) ([]*event, bool) {
+	return f.events, f.ok && f.from == from
+}
+
+// reach sees to it that a topic that is behind is found in its log or, where
+// that is too much for it, in what is returned. An engine that does not answer is
+// asked again until the listener ends: nothing is lost for that.
+func (b *inbox) reach(sub *subscription) (far farEvents) {
+	k := sub.hub.cluster
+	if k == nil || sub.class != recoverable {
+		return far
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		b.mu.Lock()
+		from, behind := b.behind[sub]
+		b.mu.Unlock()
+		if !behind || sub.ended.isSet() {
+			return far
+		}
+		events, ok, err := k.missed(k.ctx, sub, from, b.limit)
+		if err == nil {
+			return farEvents{from, events, ok}
+		}
+		if !k.sleep(wait) {
+			return far
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func inboxPromises(t *rapid.T) {
 			seen[recoverable] = to
 			return true
 		}
-		v, c := it.ev.value.(value), it.sub.class
+		v, c := it.ev.own.(value), it.sub.class
 		if !subscribed[c] {
 			t.Fatalf("%d of a topic that is not subscribed to", v.N)
 		}

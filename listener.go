@@ -40,7 +40,8 @@ const listenerQueue = 1 << 20
 // decides: the oldest of a Volatile topic are dropped, of a Latest one only the
 // newest of each key comes, what comes on a Recoverable one is read from its
 // history later. Where that does not reach back far enough, or the topic is
-// Ordered, the listener ends with CodeResourceExhausted.
+// Ordered, the listener ends with CodeResourceExhausted. With an engine, which
+// can lose events, it ends with a [*LostError] where they cannot be had any more.
 func (h *EventHub) Listen(handle func(ctx context.Context, ev Event)) *Listener {
 	mustFunc(handle == nil, "Listen", callerPlace(0))
 	l := h.newListener()
@@ -80,7 +81,7 @@ func (l *Listener) Close() { l.end(ErrClosed) }
 func (l *Listener) Done() <-chan struct{} { return l.done }
 
 // Err returns nil while the listener lives, and why it ended after that:
-// [ErrClosed], or an *Error with CodeResourceExhausted.
+// [ErrClosed], an *Error with CodeResourceExhausted, or a [*LostError].
 func (l *Listener) Err() error { return l.in.ended() }
 
 func (l *Listener) sink() sink             { return l }
@@ -102,14 +103,19 @@ func (l *Listener) end(err error) {
 	}
 }
 
-func (l *Listener) subscribe(_ context.Context, at hubTopic, f *family, _ string, add func(*subscription)) error {
+func (l *Listener) subscribe(ctx context.Context, at hubTopic, f *family, _ string, add func(*subscription)) error {
+	sub := &subscription{hubTopic: at, to: l, family: f}
+	release, err := at.hub.prepare(ctx, sub, form.Position{})
+	if err != nil {
+		return err
+	}
+	defer release()
 	l.subMu.Lock()
 	defer l.subMu.Unlock()
 	if l.subs == nil {
 		return ErrClosed
 	}
 	if l.subs[at] == nil {
-		sub := &subscription{hubTopic: at, to: l, family: f}
 		l.subs[at] = sub
 		add(sub)
 	}
@@ -145,6 +151,9 @@ func (l *Listener) subscribed(sub *subscription, at form.Position) {
 
 func (l *Listener) pass(*event, *subscription) {}
 
+// moved implements sink: it is told in its turn.
+func (l *Listener) moved(sub *subscription, from form.Position) { l.in.moved(sub, from) }
+
 func (l *Listener) deliver(ev *event, sub *subscription) {
 	if !l.in.deliver(ev, sub) {
 		go l.end(errSlowListener) // the hub's locks are held: the end comes from elsewhere
@@ -162,6 +171,8 @@ func (l *Listener) work() {
 			if l.rest() {
 				return
 			}
+		case it.lost != nil && it.sub.state.follow != nil:
+			l.end(it.lost)
 		case it.lost != nil:
 			l.end(errSlowListener)
 		case it.ev.binary:

@@ -60,6 +60,17 @@ func newMarks(last string) *marks {
 	}
 }
 
+// stood returns where the client says it stood in a topic that it is not
+// subscribed to, the zero Position if it does not say.
+func (c *conn) stood(topic string) form.Position {
+	if c.rare().marks == nil {
+		return form.Position{}
+	}
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	return c.rare().marks.last[topic]
+}
+
 // resumeTopic tells a client that is subscribed to a topic now where it stands
 // and, if it has said where it stood, what it has missed since. What cannot be
 // had any more, or does not fit into half of the queue, is lost. c.subMu and the

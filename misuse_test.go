@@ -66,6 +66,7 @@ func (o *badObserver) ConnClosed(kanava.ConnInfo, kanava.CloseCode, time.Duratio
 }
 func (o *badObserver) OpenRefused(string, *kanava.Error) { panic("of an observer") }
 func (o *badObserver) Published(string, int, int)        { panic("of an observer") }
+func (o *badObserver) EngineChanged(error)               { panic("of an observer") }
 func (o *badObserver) Dropped(kanava.ConnInfo, kanava.Dropped) {
 	panic("of an observer")
 }

@@ -23,8 +23,12 @@ type Observer interface {
 	// returns is the function's: tracing puts its span there. ended is called
 	// once, with "" for success or the code the client was told.
 	CallStarted(ctx context.Context, c CallInfo) (_ context.Context, ended func(Code))
-	// Published reports one event: its size and the number of subscribers.
+	// Published reports one event: its size and the number of subscribers; of
+	// this node, where there are several.
 	Published(topic string, bytes, subscribers int)
+	// EngineChanged reports that the engine which joins the nodes does not answer
+	// any more, or with nil that it does. Ready of the hub tells it at any time.
+	EngineChanged(err error)
 	// Dropped reports what was dropped because a client is slow: since the last
 	// report for the connection, when its transport goes on, and at the end of
 	// the connection, before ConnClosed. Conns.Backlogs tells it at any time.
@@ -60,6 +64,9 @@ func (NopObserver) CallStarted(ctx context.Context, _ CallInfo) (context.Context
 
 // Published does nothing.
 func (NopObserver) Published(string, int, int) {}
+
+// EngineChanged does nothing.
+func (NopObserver) EngineChanged(error) {}
 
 // Dropped does nothing.
 func (NopObserver) Dropped(ConnInfo, Dropped) {}
@@ -111,6 +118,11 @@ func (o safeObserver) CallStarted(ctx context.Context, c CallInfo) (observed con
 func (o safeObserver) Published(topic string, bytes, subscribers int) {
 	defer o.caught("Published")
 	o.Observer.Published(topic, bytes, subscribers)
+}
+
+func (o safeObserver) EngineChanged(err error) {
+	defer o.caught("EngineChanged")
+	o.Observer.EngineChanged(err)
 }
 
 func (o safeObserver) Dropped(c ConnInfo, d Dropped) {

@@ -141,10 +141,23 @@ func (c *conn) answerRecovery(q question) {
 func (c *conn) recoverPage(q question) []byte {
 	limit := min(recoverBytes, c.def.limits.Message, c.queueLimit()/2)
 	ts := q.sub.state
+	var far []*event
+	if k := q.sub.hub.cluster; k != nil {
+		var err error
+		if far, _, err = k.missed(c.context(), q.sub, q.from, limit); err != nil {
+			return nil // asked again in a while
+		}
+	}
 	ts.mu.Lock()
 	at := ts.log.at
 	events, ok := q.sub.missed(q.from, limit)
 	ts.mu.Unlock()
+	if !ok && far != nil {
+		events, ok = far, true
+		if last := far[len(far)-1].at; last.Offset > at.Offset {
+			at = last
+		}
+	}
 	if !ok {
 		return form.AppendNoPage(nil, at)
 	}

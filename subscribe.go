@@ -37,6 +37,11 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 		}
 		sub.free = sub.free || value == nil
 	}
+	release, err := at.hub.prepare(ctx, sub, c.stood(at.topic))
+	if err != nil {
+		return err
+	}
+	defer release()
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
 	switch {
@@ -93,6 +98,21 @@ func (c *conn) stands(sub *subscription) {
 		c.sendLatest(sub, 0, at.Offset)
 	case sub.class != volatile && c.form.Envelope() && !c.out.standsAt(sub, at):
 		c.tell(form.AppendAt(nil, sub.topic, at))
+	}
+}
+
+// moved implements sink: clients of kanava.v1 ask for what they have missed, and
+// are told if it is lost. Those of the plain form are told where they keep marks.
+func (c *conn) moved(sub *subscription, from form.Position) {
+	at := sub.state.log.at
+	switch {
+	case !c.mayRead(sub):
+	case c.rare().marks != nil && sub.class == recoverable:
+		lost := outItem{sub: sub, move: &move{topic: sub.topic, to: at, lost: true}}
+		lost.frame.Data = form.AppendLost(nil, sub.topic, from, at)
+		c.queueMark(lost)
+	default:
+		c.stands(sub)
 	}
 }
 

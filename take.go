@@ -81,7 +81,7 @@ func (c *conn) announceClose(end *Closing) bool {
 // filter runs the outgoing middleware on an event, and returns what it made of
 // it. One that fails is dropped and logged.
 func (c *conn) filter(ev *event) (seen *event, ok bool) {
-	ok = c.filterInto(Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.value}, func(value any) (err error) {
+	ok = c.filterInto(Payload{Kind: KindEvent, Topic: ev.topic, Value: ev.payload()}, func(value any) (err error) {
 		seen, err = c.withValue(ev, value)
 		return err
 	})
@@ -110,7 +110,7 @@ func (c *conn) filterInto(p Payload, use func(value any) error) (ok bool) {
 
 // withValue returns the event with what middleware made of its value.
 func (c *conn) withValue(ev *event, value any) (*event, error) {
-	if sameValue(ev.value, value) {
+	if sameValue(ev.payload(), value) {
 		return ev, nil
 	}
 	own := &event{topic: ev.topic, key: ev.key, at: ev.at, prev: ev.prev}

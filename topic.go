@@ -51,6 +51,7 @@ func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
 	for _, o := range opts {
 		o(f)
 	}
+	f.decode = decoderOf[T]()
 	f.checkPrivate()
 	if f.view != nil {
 		f.view.bind(is, h, reflect.TypeFor[T](), m)
@@ -78,7 +79,7 @@ func (t *Topic[T]) Publish(ctx context.Context, key string, e T, opts ...Publish
 	if err := ev.encode(e, t.model); err != nil {
 		return err
 	}
-	if err := ev.setKey(t.family, ev.value); err != nil {
+	if err := ev.setKey(t.family, ev.own); err != nil {
 		return err
 	}
 	return t.hub.publish(ctx, ev, t.family, opts)

@@ -171,6 +171,38 @@ func (l *topicLog) after(offset uint64) int {
 	return sort.Search(l.events.len(), func(i int) bool { return (*l.events.at(i)).at.Offset > offset })
 }
 
+// start returns the position behind which all events are kept, however old.
+func (l *topicLog) start() form.Position {
+	at := l.at
+	if l.events.len() > 0 {
+		at.Offset = (*l.events.first()).prev
+	}
+	return at
+}
+
+// prepend keeps events that came before those of a Recoverable topic that are
+// kept, and is nothing if the last of them is not the one before these. It
+// returns how many bytes more are kept.
+func (l *topicLog) prepend(events []*event) (grown int) {
+	if n := len(events); n == 0 || events[n-1].at != l.start() {
+		return 0
+	}
+	before := l.bytes
+	var all fifo[*event]
+	for _, ev := range events {
+		all.push(ev)
+		l.bytes += ev.cost()
+	}
+	for i := range l.events.len() {
+		all.push(*l.events.at(i))
+	}
+	l.events = all
+	for l.events.len() > l.size {
+		l.drop()
+	}
+	return l.bytes - before
+}
+
 // begin returns the position after which everything is kept that is.
 func (l *topicLog) begin(now time.Time) form.Position {
 	at := l.at

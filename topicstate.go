@@ -37,6 +37,8 @@ type topicState struct {
 	runs runs            // guarded by mu
 	gone bool            // guarded by mu: the hub has forgotten it
 
+	follow *follow // nil where the hub has no engine
+
 	floors floors // guarded by mu: of a Private topic
 }
 
@@ -106,10 +108,16 @@ func (sub *subscription) drop(forGood bool) {
 		ts.floors.leave(sub.floor, now)
 		if forGood {
 			sub.hub.kept.bytes.Add(-int64(ts.floors.forget(sub.floor)))
+			if k := sub.hub.cluster; k != nil {
+				k.forgetFloor(ts, sub.floor.user)
+			}
 		}
 	}
+	if last == 0 && ts.follow != nil {
+		sub.hub.cluster.rest(ts)
+	}
 	ts.mu.Unlock()
-	if last == 0 {
+	if last == 0 && ts.follow == nil {
 		sub.hub.rest(sh, ts, now)
 	}
 }
@@ -176,7 +184,9 @@ func (h *EventHub) lookup(topic string, f *family, makeIt bool) *topicState {
 	switch {
 	case ts == nil && makeIt:
 		ts = h.newTopicState(sh, topic, f)
-		h.rest(sh, ts, time.Now())
+		if h.cluster == nil {
+			h.rest(sh, ts, time.Now())
+		}
 	case ts != nil && ts.idle != nil:
 		ts.since = time.Now()
 		sh.idle.MoveToBack(ts.idle)

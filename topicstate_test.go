@@ -37,6 +37,8 @@ func (w *witness) deliver(ev *event, sub *subscription) {
 
 func (w *witness) pass(ev *event, sub *subscription) { w.deliver(ev, sub) }
 
+func (w *witness) moved(sub *subscription, _ form.Position) { w.t.Fatalf("%s moved", sub.topic) }
+
 func (w *witness) subscribe(_ context.Context, at hubTopic, _ *family, _ string, add func(*subscription)) error {
 	if w.subs[at.topic] == nil {
 		w.subs[at.topic] = &subscription{hubTopic: at, to: w}

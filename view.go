@@ -162,12 +162,13 @@ func (w *view[Session, T, V]) seeAs(ev *event, v any) *event { return w.show(ev,
 // show makes the view of an event.
 func (w *view[Session, T, V]) show(ev *event, v V) (seen *event) {
 	defer w.caught(ev.topic, func() { seen = nil })
-	e, _ := ev.value.(T)
+	payload := ev.payload()
+	e, _ := payload.(T)
 	out, ok := w.f(e, v)
 	if !ok {
 		return nil
 	}
-	if sameValue(ev.value, out) {
+	if sameValue(payload, out) {
 		return ev
 	}
 	own := &event{topic: ev.topic, key: ev.key, at: ev.at, prev: ev.prev}

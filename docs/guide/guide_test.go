@@ -34,6 +34,7 @@ import (
 
 	// Not used here: who changes what the pages use makes this test run again.
 	_ "github.com/kanava-go/kanava/client"
+	_ "github.com/kanava-go/kanava/engine"
 	_ "github.com/kanava-go/kanava/gen/gogen"
 	_ "github.com/kanava-go/kanava/kanavatest"
 	_ "github.com/kanava-go/kanava/transport/httpfunc"

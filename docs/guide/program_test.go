@@ -23,6 +23,7 @@ var imports = map[string]string{
 	"jsontext":   "github.com/go-json-experiment/json/jsontext",
 	"chatclient": base + "/chatclient", // generated: see newModule
 	"client":     "github.com/kanava-go/kanava/client",
+	"engine":     "github.com/kanava-go/kanava/engine",
 	"kanava":     "github.com/kanava-go/kanava",
 	"kanavatest": "github.com/kanava-go/kanava/kanavatest",
 	"httpfunc":   "github.com/kanava-go/kanava/transport/httpfunc",

@@ -61,7 +61,7 @@ type Event struct {
 	Binary bool // Data is bytes, not JSON
 	At     Position
 	Prev   uint64 // the offset of the event before it
-	Hidden bool // its subscriber is told the position only
+	Hidden bool   // its subscriber is told the position only
 }
 
 // Error is an error as it is sent.
