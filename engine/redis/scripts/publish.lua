@@ -1,0 +1,58 @@
+-- Keeps events and then sends them: several of one server, or of one slot of a
+-- cluster, in order. For each there are in ARGV its class, whether it has an id,
+-- its body, and two numbers or a key; in KEYS its topic, what is kept of that, and
+-- its id. Returns 1, or an error, for each.
+
+local function publish(class, channel, keys, body, a, b)
+  local t = open(channel, class, keys)
+  local ttl, ends = 0, 0
+  if class == 'r' then ttl = tonumber(b) elseif class == 'l' then ttl = latestTime end
+  if ttl > 0 then ends = now + ttl end
+  t.o = t.o + 1
+  local offset = string.format('%.0f', t.o)
+  local message = struct.pack('>Bc12I7I6I6', 1, t.e, t.o, now, ends) .. body
+  if class == 'r' then
+    redis.call('XADD', keys[1], 'MAXLEN', '~', a, offset .. '-0', 'm', message)
+    redis.call('HSET', channel, 'o', offset)
+  elseif class == 'l' then
+    redis.call('HSET', keys[1], a, message)
+    redis.call('ZADD', keys[2], offset, a)
+    if redis.call('ZCARD', keys[2]) > latestMost then
+      redis.call('HDEL', keys[1], redis.call('ZPOPMIN', keys[2])[1])
+    end
+    redis.call('HSET', channel, 'o', offset, 'l', string.format('%.0f', ends))
+  else
+    redis.call('HSET', channel, 'o', offset)
+  end
+  tend(t, ttl)
+  redis.call('SPUBLISH', channel, message)
+end
+
+local kept = { o = 0, r = 1, l = 2 }
+local results = {}
+local k = 0
+for i = 3, #ARGV, 5 do
+  local class, channel, id = ARGV[i], KEYS[k + 1], nil
+  local keys = { unpack(KEYS, k + 2, k + 1 + kept[class]) }
+  k = k + 1 + kept[class]
+  if ARGV[i + 1] == '1' then
+    k = k + 1
+    id = KEYS[k]
+  end
+  local ok, err = pcall(function()
+    if id and not redis.call('SET', id, '', 'NX', 'PX', 120000) then return end
+    local sent, err = pcall(function()
+      publish(class, channel, keys, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    end)
+    if not sent then
+      if id then redis.call('DEL', id) end
+      error(err)
+    end
+  end)
+  if ok then
+    results[#results + 1] = 1
+  else
+    results[#results + 1] = type(err) == 'table' and err.err or tostring(err)
+  end
+end
+return results
