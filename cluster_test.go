@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -402,4 +403,20 @@ func TestOnceOnNodes(t *testing.T) {
 		must(t, a.room.Publish(t.Context(), "x", "two"))
 		hears(t, c, "room:x", "one", "two")
 	})
+}
+
+// What middleware and views see on another node comes from JSON.
+func TestTopicsOfAnEngineSurviveJSON(t *testing.T) {
+	h := kanava.NewEventHub(kanava.HubOptions{Engine: memory.New().Engine()})
+	defer h.Close()
+	type secretive struct {
+		Text   string `json:"text"`
+		secret bool //nolint:unused // it is there to be refused
+	}
+	defer func() {
+		if p := fmt.Sprint(recover()); !strings.Contains(p, "secretive.secret") {
+			t.Errorf("the panic is %q", p)
+		}
+	}()
+	kanava.NewTopic[secretive](h, "room")
 }

@@ -360,7 +360,7 @@ func (k *cluster) fetch(ctx context.Context, ts *topicState, from form.Position,
 	ctx, cancel := limited(ctx, engineTime)
 	defer cancel()
 	page, err := k.engine.Read(ctx, ts.follow.spec, engine.Position(from), readMost)
-	if err != nil {
+	if err != nil || page.Lost || page.At.Epoch != from.Epoch {
 		return nil, false, err
 	}
 	for _, e := range page.Events {
@@ -369,7 +369,7 @@ func (k *cluster) fetch(ctx context.Context, ts *topicState, from form.Position,
 		}
 		events = append(events, received(ts.topic, e, ts.follow.family))
 	}
-	return events, !page.Lost && page.At.Epoch == from.Epoch, nil
+	return events, len(events) > 0, nil
 }
 
 // missed makes what followed a position known, as far as the subscriber may know
@@ -390,6 +390,5 @@ func (k *cluster) missed(ctx context.Context, sub *subscription, from form.Posit
 	if ts.log.class != recoverable || from.Epoch != at.Epoch || from.Offset >= start.Offset {
 		return nil, false, nil
 	}
-	events, ok, err = k.fetch(ctx, ts, from, bytes)
-	return events, ok && len(events) > 0, err
+	return k.fetch(ctx, ts, from, bytes)
 }

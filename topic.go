@@ -41,8 +41,10 @@ func MaySubscribe[Session any](f func(ctx context.Context, s Session, key string
 }
 
 // NewTopic makes the topic family name on hub h. The name has no colon. It
-// panics if the name is taken on h or T has no JSON form. Events are shared by
-// all who get them: nobody may change what they point to.
+// panics if the name is taken on h or T has no JSON form or, where h has an
+// engine, does not survive JSON: on other nodes middleware, views and listeners
+// see what the JSON says. Events are shared by all who get them: nobody may change
+// what they point to.
 func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
 	is := making{"topic", name, callerPlace(0)}
 	is.on(h)
@@ -50,6 +52,9 @@ func NewTopic[T any](h *EventHub, name string, opts ...TopicOption) *Topic[T] {
 	f := &family{name: name, where: is.where}
 	for _, o := range opts {
 		o(f)
+	}
+	if h.cluster != nil {
+		modelOf[T](is, "", typemodel.Stored)
 	}
 	f.decode = decoderOf[T]()
 	f.checkPrivate()

@@ -14,8 +14,8 @@ type said struct {
 
 	Drop bool `json:"drop"` // outgoing middleware drops it
 
-	except int // the client that it is kept from; -1 for none
-	when   time.Time
+	except int       `json:"-"` // the client that it is kept from; -1 for none
+	when   time.Time `json:"-"`
 }
 
 func (s *said) hidden(client int) bool { return s.Drop || s.except == client }

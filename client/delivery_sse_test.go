@@ -22,6 +22,7 @@ import (
 // It is the body that the client reads, and the response that the server writes.
 type eventLine struct {
 	x       *deliveryClient
+	at      int // the node
 	handler http.Handler
 	life    context.Context
 	cut     context.CancelFunc
@@ -76,7 +77,7 @@ func (x *deliveryClient) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.post(req)
 	}
 	l := &eventLine{
-		x: x, in: make(chan []byte, 1), header: http.Header{}, begun: make(chan struct{}), taken: make(chan struct{}), moved: make(chan struct{}),
+		x: x, at: int(x.at.Load()), in: make(chan []byte, 1), header: http.Header{}, begun: make(chan struct{}), taken: make(chan struct{}), moved: make(chan struct{}),
 	}
 	l.life, l.cut = context.WithCancel(req.Context())
 	x.mu.Lock()
@@ -86,7 +87,7 @@ func (x *deliveryClient) RoundTrip(req *http.Request) (*http.Response, error) {
 		l.abort()
 		return nil, err
 	}
-	l.handler = sse.Handler(lineDispatcher{x.w.srv.Load(), l}, sse.Options{Ping: 20 * time.Hour})
+	l.handler = sse.Handler(lineDispatcher{x.w.node(l.at).srv, l}, sse.Options{Ping: 20 * time.Hour})
 	go func() {
 		defer l.begin.Do(func() { close(l.begun) })
 		l.handler.ServeHTTP(l, req.WithContext(l.life))
@@ -232,6 +233,8 @@ func (l *eventLine) Close() error {
 }
 
 // What the test does with the line.
+
+func (l *eventLine) node() int { return l.at }
 
 func (l *eventLine) id() string {
 	l.mu.Lock()

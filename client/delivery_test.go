@@ -33,6 +33,13 @@ const (
 	stepExpire
 	stepSignIn
 	stepSignOut
+
+	// Where there are several nodes.
+	stepMove      // the next connection is to another node
+	stepLose      // the engine does not deliver an event
+	stepDuplicate // or does so twice
+	stepCutEngine
+	stepDeafEngine
 )
 
 // deed is one step: by whom, on what, and how much.
@@ -42,8 +49,8 @@ type deed struct {
 }
 
 // play does the deeds in a world of its own, and returns what was wrong.
-func play(by [deliveryClients]Transport, deeds []deed) (fault string) {
-	w := newDelivery(by)
+func play(by [deliveryClients]Transport, nodes int, deeds []deed) (fault string) {
+	w := newDelivery(by, nodes)
 	w.settle()
 	for _, d := range deeds {
 		x, s := w.clients[d.Client], w.stories[d.Story]
@@ -85,12 +92,27 @@ func play(by [deliveryClients]Transport, deeds []deed) (fault string) {
 			x.signIn(0)
 		case stepSignOut:
 			x.signOut()
+		case stepMove:
+			x.at.Add(1)
+			x.cut()
+		case stepLose:
+			w.node(d.Client).engine.Lose(s.name+":x", 1+d.Big%3)
+		case stepDuplicate:
+			if s.class == "volatile" {
+				continue // without positions nobody can tell
+			}
+			w.node(d.Client).engine.Duplicate(s.name+":x", 1+d.Big%3)
+		case stepCutEngine:
+			w.node(d.Client).setCut(!w.node(d.Client).cut)
+		case stepDeafEngine:
+			w.node(d.Client).setDeaf(!w.node(d.Client).deaf)
 		}
 		synctest.Wait()
 		for _, x := range w.clients {
 			x.live() // or has it ended?
 		}
 	}
+	w.heal()
 	w.settle()
 	fault = w.fault()
 	for _, x := range w.clients {
@@ -114,6 +136,13 @@ func play(by [deliveryClients]Transport, deeds []deed) (fault string) {
 
 // deliveryHolds plays worlds in which these things may go wrong.
 func deliveryHolds(t *testing.T, may ...deliveryStep) {
+	t.Helper()
+	deliveryHoldsOn(t, 1, may...)
+}
+
+// deliveryHoldsOn is that with several nodes.
+func deliveryHoldsOn(t *testing.T, nodes int, may ...deliveryStep) {
+	t.Helper()
 	steps := append([]deliveryStep{stepPublish, stepTake, stepDeliver, stepDeliver, stepSend, stepMoment}, may...)
 	deeds := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
 		return deed{
@@ -128,7 +157,7 @@ func deliveryHolds(t *testing.T, may ...deliveryStep) {
 		}
 		plan := deeds.Draw(rt, "deeds")
 		fault := ""
-		synctest.Test(t, func(*testing.T) { fault = play(by, plan) })
+		synctest.Test(t, func(*testing.T) { fault = play(by, nodes, plan) })
 		if fault != "" {
 			rt.Fatal(fault)
 		}
@@ -168,6 +197,25 @@ func TestDeliveryS5_Sessions(t *testing.T) {
 
 func TestDelivery_Everything(t *testing.T) {
 	deliveryHolds(t, stepBurst, stepDrop, stepExcept, stepCut, stepMinute, stepAges, stepRestart, stepUnsubscribe, stepSubscribe, stepExpire, stepSignIn, stepSignOut)
+}
+
+func TestDeliveryD1_NodesAreOneServer(t *testing.T) { deliveryHoldsOn(t, 2, stepCut, stepMove) }
+
+func TestDeliveryD4_EnginesLoseEvents(t *testing.T) {
+	deliveryHoldsOn(t, 2, stepCut, stepMove, stepLose, stepDuplicate)
+}
+
+func TestDeliveryD4_EnginesAreAway(t *testing.T) {
+	deliveryHoldsOn(t, 2, stepCut, stepMove, stepCutEngine, stepDeafEngine)
+}
+
+func TestDeliveryD10_PrivateOnNodes(t *testing.T) {
+	deliveryHoldsOn(t, 2, stepCut, stepMove, stepUnsubscribe, stepSubscribe, stepSubscribe, stepSignOut)
+}
+
+func TestDelivery_EverythingOnNodes(t *testing.T) {
+	deliveryHoldsOn(t, 2, stepMove, stepLose, stepDuplicate, stepCutEngine, stepDeafEngine,
+		stepBurst, stepDrop, stepExcept, stepCut, stepMinute, stepAges, stepUnsubscribe, stepSubscribe, stepExpire, stepSignIn, stepSignOut)
 }
 
 // The judge finds what is wrong: else nothing of the above would mean much.

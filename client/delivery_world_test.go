@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/engine/memory"
 )
 
 // The server and the client as they are, with a network between them that does
@@ -32,14 +33,29 @@ type (
 
 const deliveryClients = 2
 
-// delivery is a world of one server and its clients.
+// delivery is a world of servers and their clients: of one that is alone, or of
+// several that are joined.
 type delivery struct {
 	gen     int
-	hub     *kanava.EventHub
-	srv     atomic.Pointer[kanava.Server[account]] // clients dial while a test replaces it
-	topics  map[string]*kanava.Topic[said]
+	ground  *memory.Backend                 // joins the nodes; nil where there is one
+	nodes   atomic.Pointer[[]*deliveryNode] // clients dial while a test replaces them
 	stories []*story
 	clients [deliveryClients]*deliveryClient
+}
+
+// deliveryNode is one server.
+type deliveryNode struct {
+	engine *memory.Engine // nil where it is alone
+	cut    bool           // the engine's link is
+	deaf   bool           // nothing comes from it
+	hub    *kanava.EventHub
+	srv    *kanava.Server[account]
+	topics map[string]*kanava.Topic[said]
+}
+
+func (w *delivery) node(i int) *deliveryNode {
+	all := *w.nodes.Load()
+	return all[i%len(all)]
 }
 
 // deliveryClient is a client, and what it should be told.
@@ -47,6 +63,7 @@ type deliveryClient struct {
 	w        *delivery
 	index    int
 	conn     *Conn
+	at       atomic.Int32 // the node to which it connects
 	wanted   map[string]bool
 	verdicts map[string]*verdict
 
@@ -60,6 +77,7 @@ type deliveryClient struct {
 // line is one connection, at both of its ends.
 type line interface {
 	id() string
+	node() int // to which the client has connected
 	// take puts what the server has to say on its way.
 	take() (some bool)
 	// nextDown is what comes to the client next, nil if there is nothing, with the
@@ -73,8 +91,11 @@ type line interface {
 	over() time.Time
 }
 
-func newDelivery(by [deliveryClients]Transport) *delivery {
+func newDelivery(by [deliveryClients]Transport, nodes int) *delivery {
 	w := &delivery{}
+	if nodes > 1 {
+		w.ground = memory.New()
+	}
 	for _, s := range []story{
 		{name: "room", class: "recoverable"},
 		{name: "secret", class: "recoverable", private: true},
@@ -85,7 +106,7 @@ func newDelivery(by [deliveryClients]Transport) *delivery {
 		s.all, s.epochs = map[int][]said{}, map[string]int{}
 		w.stories = append(w.stories, &s)
 	}
-	w.boot()
+	w.boot(nodes)
 	for i := range w.clients {
 		x := &deliveryClient{w: w, index: i, wanted: map[string]bool{}, verdicts: map[string]*verdict{}}
 		for _, s := range w.stories {
@@ -113,26 +134,55 @@ func newDelivery(by [deliveryClients]Transport) *delivery {
 	return w
 }
 
-// boot starts a server that knows nothing of the one before.
-func (w *delivery) boot() {
+// boot starts servers that know nothing of those before.
+func (w *delivery) boot(nodes int) {
 	w.gen++
-	w.hub = kanava.NewEventHub(kanava.HubOptions{Logger: slog.New(slog.DiscardHandler)})
-	w.topics = map[string]*kanava.Topic[said]{
-		"room":   kanava.NewTopic[said](w.hub, "room", kanava.Recoverable(storySize, storyTTL)),
-		"secret": kanava.NewTopic[said](w.hub, "secret", kanava.Recoverable(storySize, storyTTL), kanava.Private()),
-		"audit":  kanava.NewTopic[said](w.hub, "audit"),
-		"price":  kanava.NewTopic[said](w.hub, "price", kanava.LatestBy(func(s said) string { return s.Key })),
-		"load":   kanava.NewTopic[said](w.hub, "load", kanava.Volatile()),
+	all := make([]*deliveryNode, nodes)
+	for i := range all {
+		all[i] = w.newNode()
+	}
+	for _, s := range w.stories {
+		page, err := all[0].topics[s.name].History(context.Background(), "x", kanava.Position{}, 1)
+		if err != nil {
+			panic(err)
+		}
+		s.epochs[page.At.Epoch] = w.gen
+		s.all[w.gen] = nil
+	}
+	for _, x := range w.clients {
+		for _, s := range w.stories {
+			if x != nil {
+				x.verdicts[s.name+":x"].outside = nil
+			}
+		}
+	}
+	w.nodes.Store(&all)
+}
+
+func (w *delivery) newNode() *deliveryNode {
+	n := &deliveryNode{}
+	opts := kanava.HubOptions{Logger: slog.New(slog.DiscardHandler)}
+	if w.ground != nil {
+		n.engine = w.ground.Engine()
+		opts.Engine = n.engine
+	}
+	n.hub = kanava.NewEventHub(opts)
+	n.topics = map[string]*kanava.Topic[said]{
+		"room":   kanava.NewTopic[said](n.hub, "room", kanava.Recoverable(storySize, storyTTL)),
+		"secret": kanava.NewTopic[said](n.hub, "secret", kanava.Recoverable(storySize, storyTTL), kanava.Private()),
+		"audit":  kanava.NewTopic[said](n.hub, "audit"),
+		"price":  kanava.NewTopic[said](n.hub, "price", kanava.LatestBy(func(s said) string { return s.Key })),
+		"load":   kanava.NewTopic[said](n.hub, "load", kanava.Volatile()),
 	}
 	srv := kanava.NewServer(kanava.Options[account]{
-		EventHub: w.hub, Logger: slog.New(slog.DiscardHandler),
+		EventHub: n.hub, Logger: slog.New(slog.DiscardHandler),
 		Identify: func(a account) kanava.Identity { return kanava.Identity{UserID: a.ID, Expires: a.Until} },
 		Authenticate: func(_ context.Context, r *kanava.OpenRequest) (*account, error) {
 			return &account{ID: r.Token}, nil
 		},
 		Limits: kanava.Limits{Message: 700, Queue: 4000, QueueNoUser: 4000, Rate: kanava.Unlimited}, // pages of 700 bytes
 	})
-	topics := w.topics
+	topics := n.topics
 	srv.Wire(kanava.Wiring[kanava.None, account]{
 		Name: "delivery", Route: "/",
 		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *deliveryChannel) (kanava.None, error) {
@@ -156,43 +206,64 @@ func (w *delivery) boot() {
 			}
 		}},
 	})
-	for _, s := range w.stories {
-		page, err := w.topics[s.name].History(context.Background(), "x", kanava.Position{}, 1)
-		if err != nil {
-			panic(err)
-		}
-		s.epochs[page.At.Epoch] = w.gen
-		s.all[w.gen] = nil
-	}
-	for _, x := range w.clients {
-		for name := range w.topics {
-			if x != nil {
-				x.verdicts[name+":x"].outside = nil
-			}
-		}
-	}
-	w.srv.Store(srv)
+	n.srv = srv
+	return n
 }
 
 // restart is the end of a server and its hub, and the beginning of others.
 func (w *delivery) restart() {
-	srv, hub := w.srv.Load(), w.hub
-	w.boot()
+	old := w.node(0)
+	w.boot(1)
 	for _, x := range w.clients {
 		x.cut()
 	}
 	synctest.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
+	if err := old.srv.Shutdown(ctx); err != nil {
 		panic(err)
 	}
-	hub.Close()
+	old.hub.Close()
+}
+
+// heal ends all faults of engines, and lets nodes find out what they have missed.
+func (w *delivery) heal() {
+	if w.ground == nil {
+		return
+	}
+	for _, n := range *w.nodes.Load() {
+		n.setCut(false)
+		n.setDeaf(false)
+	}
+	w.settle()
+	time.Sleep(3 * time.Minute) // every topic is looked at twice
+}
+
+func (n *deliveryNode) setCut(cut bool) {
+	if n.cut = cut; cut {
+		n.engine.Cut()
+	} else {
+		n.engine.Heal()
+	}
+}
+
+func (n *deliveryNode) setDeaf(deaf bool) {
+	if n.deaf = deaf; deaf {
+		n.engine.Deafen()
+	} else {
+		n.engine.Undeafen()
+	}
 }
 
 // publish publishes an event that is dropped by middleware, or kept from one
 // client, -1 for none.
 func (w *delivery) publish(s *story, key string, drop bool, except int) {
+	n := w.node(len(s.all[w.gen]))
+	if n.cut {
+		if n = w.node(len(s.all[w.gen]) + 1); n.cut {
+			return // nobody can publish anything
+		}
+	}
 	ev := said{Gen: w.gen, N: uint64(len(s.all[w.gen])) + 1, Key: key, Drop: drop, except: -1, when: time.Now()}
 	var opts []kanava.PublishOption
 	if except >= 0 {
@@ -202,7 +273,7 @@ func (w *delivery) publish(s *story, key string, drop bool, except int) {
 		}
 	}
 	s.all[w.gen] = append(s.all[w.gen], ev)
-	if err := w.topics[s.name].Publish(context.Background(), "x", ev, opts...); err != nil {
+	if err := n.topics[s.name].Publish(context.Background(), "x", ev, opts...); err != nil {
 		panic(err)
 	}
 }
@@ -237,10 +308,12 @@ func (w *delivery) end() string {
 		x.cut()
 		<-x.conn.Done()
 	}
-	if err := w.srv.Load().Shutdown(context.Background()); err != nil {
-		return err.Error()
+	for _, n := range *w.nodes.Load() {
+		if err := n.srv.Shutdown(context.Background()); err != nil {
+			return err.Error()
+		}
+		n.hub.Close()
 	}
-	w.hub.Close()
 	return ""
 }
 
@@ -258,6 +331,7 @@ func (w *delivery) fault() string {
 // cable is one connection, at both of its ends.
 type cable struct {
 	x       *deliveryClient
+	at      int // the node
 	server  *kanava.Link
 	in      chan any // message or *ending, for read
 	aborted chan struct{}
@@ -272,8 +346,8 @@ type cable struct {
 }
 
 func (x *deliveryClient) dial(ctx context.Context, hello []byte) (link, error) {
-	l := &cable{x: x, in: make(chan any, 1), aborted: make(chan struct{})}
-	server, err := x.w.srv.Load().Open(ctx, &kanava.OpenRequest{
+	l := &cable{x: x, at: int(x.at.Load()), in: make(chan any, 1), aborted: make(chan struct{})}
+	server, err := x.w.node(l.at).srv.Open(ctx, &kanava.OpenRequest{
 		URL: &url.URL{Path: "/"}, Host: "kanava.test", Header: http.Header{}, Subprotocols: []string{"kanava.v1"},
 	}, l)
 	if err != nil {
@@ -337,6 +411,7 @@ func (l *cable) add(m any) {
 }
 
 func (l *cable) id() string { return l.server.ID() }
+func (l *cable) node() int  { return l.at }
 
 func (l *cable) nextDown() (m any, frame []byte) {
 	l.mu.Lock()
@@ -518,7 +593,7 @@ func (x *deliveryClient) channel() *deliveryChannel {
 	if l == nil {
 		return nil
 	}
-	found, err := x.w.srv.Load().Conns().Get(context.Background(), l.id())
+	found, err := x.w.node(l.node()).srv.Conns().Get(context.Background(), l.id())
 	if err != nil {
 		return nil
 	}
@@ -533,7 +608,7 @@ func (x *deliveryClient) subscribe(s *story, wanted bool) {
 	if ch == nil {
 		return
 	}
-	topic, ctx := x.w.topics[s.name], context.Background()
+	topic, ctx := x.w.node(x.live().node()).topics[s.name], context.Background()
 	v := x.verdicts[s.name+":x"]
 	if !wanted {
 		if was && ch.State() == kanava.StateOpen {
@@ -543,7 +618,10 @@ func (x *deliveryClient) subscribe(s *story, wanted bool) {
 		return
 	}
 	v.done(x.w.gen)
-	if err := topic.Subscribe(ctx, ch, "x"); err != nil && !errors.Is(err, kanava.ErrClosed) {
+	err := topic.Subscribe(ctx, ch, "x")
+	if e, ok := errors.AsType[*kanava.Error](err); ok && e.Code == kanava.CodeUnavailable {
+		x.cut() // its engine is away: the next connection tries again
+	} else if err != nil && !errors.Is(err, kanava.ErrClosed) {
 		panic(err)
 	}
 }
