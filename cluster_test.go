@@ -411,7 +411,7 @@ func TestTopicsOfAnEngineSurviveJSON(t *testing.T) {
 	defer h.Close()
 	type secretive struct {
 		Text   string `json:"text"`
-		secret bool //nolint:unused // it is there to be refused
+		secret bool   //nolint:unused // it is there to be refused
 	}
 	defer func() {
 		if p := fmt.Sprint(recover()); !strings.Contains(p, "secretive.secret") {
