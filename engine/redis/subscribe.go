@@ -25,7 +25,7 @@ type subscription struct {
 	slot    uint16
 	wanted  bool
 	told    bool          // Subscribe has returned: from then on the hub must not miss anything unnoticed
-	made    bool          // the server has confirmed it, on that connection
+	made    bool          // the server has confirmed it, on that connection, and it is not being undone
 	listed  bool          // it stands in the list of a link
 	on      *conn         // where it is made, or being made or undone
 	waited  chan struct{} // closed when it is made; nil if nobody waits
@@ -172,6 +172,7 @@ func (l *link) next(c *conn) (ch change) {
 			s.on, s.made = c, false
 			ch.make = append(ch.make, s)
 		case !s.wanted && s.on == c:
+			s.made = false // who wants it again meanwhile waits
 			ch.undo = append(ch.undo, s)
 		case !s.wanted && s.on.lost():
 			delete(subs.by, s.channel)

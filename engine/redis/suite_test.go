@@ -1,0 +1,67 @@
+package redis_test
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/engine/enginetest"
+	"github.com/kanava-go/kanava/engine/redis"
+)
+
+func TestSuite(t *testing.T) {
+	t.Run("one server", func(t *testing.T) {
+		s := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
+		b := backend(s.addr, redis.Options{})
+		b.Restart = func(_ testing.TB, keepData bool) { s.restart(keepData) }
+		b.Wipe = func(testing.TB) { s.do("FLUSHALL") }
+		enginetest.Run(t, b)
+	})
+	t.Run("durable server", func(t *testing.T) {
+		s := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
+		b := backend(s.addr, redis.Options{Durable: true})
+		b.Restart = func(_ testing.TB, keepData bool) { s.restart(keepData) }
+		enginetest.Run(t, b)
+	})
+	t.Run("cluster", func(t *testing.T) {
+		c := newCluster(t, 3, false)
+		b := backend("", redis.Options{Addrs: c.addrs()})
+		b.Wipe = func(testing.TB) {
+			for _, s := range c.masters {
+				s.do("FLUSHALL")
+			}
+		}
+		enginetest.Run(t, b)
+	})
+}
+
+// backend describes engines to the suite: each comes to the server at addr through
+// a network of its own, unless that is "".
+func backend(addr string, opts redis.Options) enginetest.Backend {
+	opts.Logger = slog.New(slog.DiscardHandler)
+	var networks sync.Map
+	b := enginetest.Backend{New: func(tb testing.TB) engine.Engine {
+		opts := opts
+		var network *proxy
+		if addr != "" {
+			network = newProxy(tb, addr)
+			opts.Addrs = []string{network.addr()}
+		}
+		e, err := redis.New(opts)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		networks.Store(engine.Engine(e), network)
+		return e
+	}}
+	if addr != "" {
+		b.Cut = func(tb testing.TB, e engine.Engine) (heal func()) {
+			network, _ := networks.Load(e)
+			p := network.(*proxy)
+			p.set(func() { p.cut = true })
+			return p.heal
+		}
+	}
+	return b
+}
