@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type said struct {
 	Drop bool `json:"drop"` // outgoing middleware drops it
 
 	except int       `json:"-"` // the client that it is kept from; -1 for none
+	dials  int32     `json:"-"` // how often that client had connected
 	when   time.Time `json:"-"`
 }
 
@@ -25,6 +27,7 @@ func (s *said) hidden(client int) bool { return s.Drop || s.except == client }
 // docs/protocol.md section 4. The first fault stands.
 type verdict struct {
 	client int
+	dials  *atomic.Int32 // how often the client has connected
 	topic  *story
 	fault  string
 
@@ -51,6 +54,7 @@ type story struct {
 }
 
 const (
+	wasMost   = 8 // connections that a client says it had before
 	storySize = 20
 	storyTTL  = time.Minute
 )
@@ -79,7 +83,7 @@ func (v *verdict) told(got said) {
 	case got.N == 0 || got.N > uint64(len(all)):
 		v.blame("D1: event %d of generation %d was never published", got.N, got.Gen)
 		return
-	case all[got.N-1].except == v.client:
+	case all[got.N-1].except == v.client && v.dials.Load()-all[got.N-1].dials <= wasMost:
 		v.blame("D9: event %d is excepted, and delivered", got.N)
 	case got.Drop:
 		v.blame("D8: event %d is dropped by middleware, and delivered", got.N)

@@ -76,6 +76,7 @@ func (x *deliveryClient) RoundTrip(req *http.Request) (*http.Response, error) {
 		l, _ := x.newest().(*eventLine)
 		return l.post(req)
 	}
+	x.dials.Add(1)
 	l := &eventLine{
 		x: x, at: int(x.at.Load()), in: make(chan []byte, 1), header: http.Header{}, begun: make(chan struct{}), taken: make(chan struct{}), moved: make(chan struct{}),
 	}

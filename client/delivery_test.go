@@ -2,6 +2,7 @@ package client
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,7 +247,7 @@ func TestDeliveryJudge(t *testing.T) {
 		"D9":   func(v *verdict) { v.told(ev(1)); v.told(ev(3)) },
 		"D10":  func(v *verdict) { v.secret = [][3]uint64{{1, 0, 1}}; v.told(ev(1)) },
 	} {
-		v := &verdict{topic: s, newest: map[string]said{}}
+		v := &verdict{dials: new(atomic.Int32), topic: s, newest: map[string]said{}}
 		v.subscribed(at(0))
 		if story(v); ruleOf(v.fault) != strings.TrimSpace(want) {
 			t.Errorf("%q: the fault is %q", want, v.fault)

@@ -64,6 +64,7 @@ type deliveryClient struct {
 	index    int
 	conn     *Conn
 	at       atomic.Int32 // the node to which it connects
+	dials    atomic.Int32 // how often it has
 	wanted   map[string]bool
 	verdicts map[string]*verdict
 
@@ -111,7 +112,7 @@ func newDelivery(by [deliveryClients]Transport, nodes int) *delivery {
 		x := &deliveryClient{w: w, index: i, wanted: map[string]bool{}, verdicts: map[string]*verdict{}}
 		for _, s := range w.stories {
 			x.wanted[s.name] = true
-			x.verdicts[s.name+":x"] = &verdict{client: i, topic: s, newest: map[string]said{}}
+			x.verdicts[s.name+":x"] = &verdict{client: i, dials: &x.dials, topic: s, newest: map[string]said{}}
 		}
 		s := settings{
 			token:   func(context.Context) (string, error) { return fmt.Sprint(i), nil },
@@ -268,7 +269,7 @@ func (w *delivery) publish(s *story, key string, drop bool, except int) {
 	var opts []kanava.PublishOption
 	if except >= 0 {
 		if id := w.clients[except].id(); id != "" {
-			ev.except = except
+			ev.except, ev.dials = except, w.clients[except].dials.Load()
 			opts = append(opts, kanava.Except(id))
 		}
 	}
@@ -346,6 +347,7 @@ type cable struct {
 }
 
 func (x *deliveryClient) dial(ctx context.Context, hello []byte) (link, error) {
+	x.dials.Add(1)
 	l := &cable{x: x, at: int(x.at.Load()), in: make(chan any, 1), aborted: make(chan struct{})}
 	server, err := x.w.node(l.at).srv.Open(ctx, &kanava.OpenRequest{
 		URL: &url.URL{Path: "/"}, Host: "kanava.test", Header: http.Header{}, Subprotocols: []string{"kanava.v1"},
