@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/kanava-go/kanava/engine"
@@ -200,6 +201,10 @@ func (k *cluster) readAll(ctx context.Context, spec engine.Topic) (all engine.Pa
 
 // Deliver implements engine.Handler.
 func (k *cluster) Deliver(topic string, events []engine.Event) {
+	if of, ok := strings.CutPrefix(topic, presencePrefix); ok {
+		k.announced(of, events)
+		return
+	}
 	ts := k.hub.known(topic)
 	if ts == nil {
 		return

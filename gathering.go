@@ -34,6 +34,7 @@ type gathering struct {
 	bytes   int                  // guarded by mu: of members
 	watches []*presenceWatch     // guarded by mu
 	timer   *time.Timer          // guarded by mu: runs while changes are gathered; nil otherwise
+	far     *farGathering        // guarded by mu: of a hub with an engine
 }
 
 // attendee is one member, as all owners together have it.
@@ -85,7 +86,13 @@ func newGathering(p *presence, topic string) *gathering {
 }
 
 // leave gives the lock of enter back, and forgets a gathering that nobody needs.
+// One that is followed at an engine is left first.
 func (g *gathering) leave() {
+	if g.far != nil {
+		g.rest()
+		g.mu.Unlock()
+		return
+	}
 	g.gone = len(g.members) == 0 && len(g.watches) == 0 && g.timer == nil
 	gone := g.gone
 	g.mu.Unlock()
@@ -104,16 +111,29 @@ func (p *presence) forget(g *gathering) {
 
 // told takes a change of a lease.
 func (ps *presences) told(l lease, gone bool) {
-	name, _, _ := strings.Cut(l.topic, ":")
-	ps.mu.Lock()
-	p := ps.named[name]
-	ps.mu.Unlock()
+	p := ps.of(l.topic)
 	if p == nil {
-		return // another node has presences that this one does not know
+		return
 	}
 	g := p.enter(l.topic, true)
 	defer g.leave()
 	g.take(l, gone)
+	g.tellSoon()
+}
+
+// of returns the presence of a topic, nil if there is none.
+func (ps *presences) of(topic string) *presence {
+	name, _, ok := strings.Cut(topic, ":")
+	if !ok {
+		return nil
+	}
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.named[name]
+}
+
+// tellSoon has subscribers told of what has changed; mu is held.
+func (g *gathering) tellSoon() {
 	if g.timer == nil && len(g.watches) > 0 {
 		g.timer = time.AfterFunc(gatherTime, g.tell)
 	}
@@ -170,6 +190,9 @@ func (g *gathering) tell() {
 	g.mu.Lock()
 	defer g.leave()
 	g.timer = nil
+	if g.far != nil && !g.far.ready {
+		return // all that is there is told when it is known
+	}
 	if len(g.watches) > 0 && g.look() {
 		for _, w := range g.watches {
 			w.turn()

@@ -181,6 +181,7 @@ func (k *cluster) restart(ts *topicState, page engine.Page) (grown int) {
 // Resumed implements engine.Handler.
 func (k *cluster) Resumed(topics ...string) {
 	k.run(func() {
+		k.hub.presences.refresh(k)
 		if topics == nil {
 			k.askAll(true)
 			return
@@ -210,6 +211,9 @@ func (k *cluster) check() {
 	for i := 0; ; i = (i + 1) % len(k.hub.shards) {
 		if !k.sleep(checkTime / time.Duration(len(k.hub.shards))) {
 			return
+		}
+		if i == 0 {
+			k.hub.presences.refresh(k)
 		}
 		topics := k.followed(i)
 		k.ask(topics, false, false)

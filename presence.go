@@ -82,6 +82,12 @@ func (p *Presence[M]) Leave(ctx context.Context, c Conn, key string) error {
 // once. The error that comes in place of a member is the last.
 func (p *Presence[M]) Members(ctx context.Context, key string) iter.Seq2[Member[M], error] {
 	return func(yield func(Member[M], error) bool) {
+		release, err := p.of.open(ctx, p.of.topic(key))
+		if err != nil {
+			yield(Member[M]{}, err)
+			return
+		}
+		defer release()
 		after, more := "", true
 		for more {
 			var page []memberNow
@@ -109,7 +115,13 @@ func (p *Presence[M]) Members(ctx context.Context, key string) iter.Seq2[Member[
 
 // Count returns how many members are there.
 func (p *Presence[M]) Count(ctx context.Context, key string) (int, error) {
-	return p.of.count(p.of.topic(key)), ctx.Err()
+	topic := p.of.topic(key)
+	release, err := p.of.open(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return p.of.count(topic), ctx.Err()
 }
 
 func (p *Presence[M]) decode(ctx context.Context, data []byte) (m M, err error) {
@@ -152,7 +164,12 @@ func (ps *presences) name(is making, p *presence) {
 		is.wrong("it was already made for this hub at %s", first.where)
 	}
 	if ps.named == nil {
-		ps.named, ps.leases = make(map[string]*presence), newMemoryLeases(ps.told)
+		ps.named = make(map[string]*presence)
+		if k := p.hub.cluster; k != nil {
+			ps.leases = newFarLeases(k, ps)
+		} else {
+			ps.leases = newMemoryLeases(ps.told)
+		}
 	}
 	ps.named[p.name] = p
 }

@@ -3,7 +3,6 @@ package kanava
 import (
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -48,14 +47,10 @@ type presenceAsk struct {
 // watchPresence begins to tell the client who is present in the topic, if there
 // is a presence for it; c.subMu is held.
 func (c *conn) watchPresence(sub *subscription) {
-	name, _, ok := strings.Cut(sub.topic, ":")
-	if !ok || !c.form.Envelope() {
+	if !c.form.Envelope() {
 		return
 	}
-	ps := &sub.hub.presences
-	ps.mu.Lock()
-	p := ps.named[name]
-	ps.mu.Unlock()
+	p := sub.hub.presences.of(sub.topic)
 	if p == nil {
 		return
 	}
@@ -67,7 +62,10 @@ func (c *conn) watchPresence(sub *subscription) {
 	w := &presenceWatch{g: g, c: c, sub: sub, index: len(g.watches)}
 	g.watches = append(g.watches, w)
 	sub.watch = w
-	w.turn()
+	g.follow()
+	if g.far == nil || g.far.ready {
+		w.turn()
+	}
 }
 
 // stop ends the watching of a subscription that has ended.
