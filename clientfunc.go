@@ -61,14 +61,51 @@ func NewClientFunc[In, Out any](name string) *ClientFunc[In, Out] {
 func (f *ClientFunc[In, Out]) Call(ctx context.Context, to Conn, in In) (out Out, err error) {
 	c := to.conn()
 	if !c.form.Envelope() {
-		return out, Errorf(CodeUnimplemented, "this client cannot be called: it does not speak kanava.v1")
+		return out, errNotCallable()
 	}
 	if x := callOf(ctx); x != nil && x.c == c && !x.a.beside() {
 		return out, fmt.Errorf("kanava: client function %q is called while the client's messages wait for this function: make it Concurrent", f.name)
 	}
 	answer, err := c.ask(ctx, f.name, in, reflect.TypeFor[In](), f.in)
-	if err != nil || f.out == nil {
+	if err != nil {
 		return out, err
+	}
+	return f.read(ctx, answer)
+}
+
+// CallID is Call of the connection with this id, on whatever node it is; ctx
+// bounds it, for 10 minutes at the most. It is CodeNotFound if there is none.
+// Outgoing middleware on another node sees the input as jsontext.Value.
+func (f *ClientFunc[In, Out]) CallID(ctx context.Context, conns *Conns, id string, in In) (out Out, err error) {
+	if to, err := conns.Get(ctx, id); err == nil {
+		return f.Call(ctx, to, in)
+	}
+	if conns.s.hub.cluster == nil {
+		return out, errNoConn
+	}
+	t := farTarget{ID: id, Name: f.name}
+	t.Value, err = encoded(func(buf []byte) ([]byte, error) { return appendValue(buf, reflect.TypeFor[In](), f.in, in) })
+	if err != nil {
+		return out, err
+	}
+	sum, err := conns.s.everywhere(ctx, "call", t, true, waitTime)
+	switch {
+	case err != nil:
+		return out, err
+	case sum.N == 0:
+		return out, errNoConn
+	}
+	return f.read(ctx, sum.Out)
+}
+
+func errNotCallable() error {
+	return Errorf(CodeUnimplemented, "this client cannot be called: it does not speak kanava.v1")
+}
+
+// read decodes and checks an answer.
+func (f *ClientFunc[In, Out]) read(ctx context.Context, answer []byte) (out Out, err error) {
+	if f.out == nil {
+		return out, nil
 	}
 	faults, err := f.out.Decode(ctx, answer, &out)
 	switch {

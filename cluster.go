@@ -27,6 +27,7 @@ type cluster struct {
 	hub    *EventHub
 	engine engine.Engine
 	node   string // names this process among those of the engine
+	relay  *relay
 
 	begin sync.Once
 	ctx   context.Context //nolint:containedctx // ends with the hub
@@ -42,7 +43,9 @@ type cluster struct {
 
 func newCluster(h *EventHub, e engine.Engine) *cluster {
 	ctx, stop := context.WithCancel(context.Background())
-	return &cluster{hub: h, engine: e, node: rand.Text()[:6], ctx: ctx, stop: stop, forgets: make(map[string]chan struct{})}
+	k := &cluster{hub: h, engine: e, node: rand.Text()[:10], ctx: ctx, stop: stop, forgets: make(map[string]chan struct{})}
+	k.relay = newRelay(k)
+	return k
 }
 
 // start connects when something is wanted of the engine for the first time:
@@ -52,6 +55,7 @@ func (k *cluster) start() {
 		k.engine.Start(k)
 		k.run(k.probe)
 		k.run(k.check)
+		k.relay.join()
 	})
 }
 

@@ -19,8 +19,10 @@ func (c *Conns) Get(_ context.Context, id string) (Conn, error) {
 	if found := c.s.find(id); found != nil && found.isLive() {
 		return found.ch, nil
 	}
-	return nil, Errorf(CodeNotFound, "no connection has this id")
+	return nil, errNoConn
 }
+
+var errNoConn = Errorf(CodeNotFound, "no connection has this id")
 
 // OfUser returns the connections on which the user is signed in; none is not
 // an error.
@@ -48,25 +50,32 @@ func (c *Conns) OfChannel(name string) iter.Seq[Conn] {
 	return live(c.s.each(def))
 }
 
-// CloseUser closes all connections on which the user is signed in; see
-// [Channel.Close]. It does not wait for them to end.
+// CloseUser closes all connections on which the user is signed in, on all nodes
+// where the hub has an engine; see [Channel.Close]. It does not wait for them to
+// end. Other nodes have 2 s to answer: the error is CodeUnavailable if one does
+// not, and then connections there may have been closed or not.
 func (c *Conns) CloseUser(ctx context.Context, userID string, code CloseCode, reason string) error {
 	for _, found := range c.s.ofUser(userID) {
 		if err := found.close(ctx, code, reason); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := c.s.everywhere(ctx, "close", farTarget{User: userID, Code: code, Reason: reason}, false, relayTime)
+	return err
 }
 
-// Close closes the connection with the given id; see [Channel.Close]. It is
+// Close closes the connection with the given id, on whatever node it is; see
+// [Channel.Close], and CloseUser for errors of other nodes. It is
 // CodeNotFound if there is none.
 func (c *Conns) Close(ctx context.Context, id string, code CloseCode, reason string) error {
-	found, err := c.Get(ctx, id)
-	if err != nil {
-		return err
+	if found, err := c.Get(ctx, id); err == nil {
+		return found.conn().close(ctx, code, reason)
 	}
-	return found.conn().close(ctx, code, reason)
+	sum, err := c.s.everywhere(ctx, "close", farTarget{ID: id, Code: code, Reason: reason}, true, relayTime)
+	if err == nil && sum.N == 0 {
+		err = errNoConn
+	}
+	return err
 }
 
 // CloseChannel closes the connections of the channel with this name; see
@@ -148,6 +157,9 @@ func (s *core) channel(name string) *channelDef {
 
 // add makes a connection known, unless the server shuts down.
 func (s *core) add(c *conn) *Error {
+	if k := s.hub.cluster; k != nil {
+		k.start() // other nodes may ask for the connection
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {

@@ -205,6 +205,9 @@ func (k *cluster) Deliver(topic string, events []engine.Event) {
 		k.announced(of, events)
 		return
 	}
+	if k.relay.deliver(topic, events) {
+		return
+	}
 	ts := k.hub.known(topic)
 	if ts == nil {
 		return

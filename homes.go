@@ -17,6 +17,13 @@ func (s *homes) add(home *core) {
 	s.list = append(s.list, home)
 }
 
+// all returns the servers.
+func (s *homes) all() []*core {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.list)
+}
+
 func (s *homes) remove(home *core) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

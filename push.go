@@ -57,21 +57,56 @@ func (p *Push[T]) SendAll(ctx context.Context, to iter.Seq[Conn], v T) (reached 
 	return reached, err
 }
 
-// SendUser is SendAll to the connections on which the user is signed in. Nobody
-// being there is not an error.
+// SendUser is SendAll to the connections on which the user is signed in, on all
+// nodes where the hub has an engine. Nobody being there is not an error. Outgoing
+// middleware on other nodes sees what the JSON of v says, and only on channels that
+// declare the push: else it fails there with CodeFailedPrecondition. Other nodes
+// have 2 s to answer, then the error is CodeUnavailable, and they may have sent it.
 func (p *Push[T]) SendUser(ctx context.Context, conns *Conns, userID string, v T) (reached int, err error) {
 	to, err := conns.OfUser(ctx, userID)
 	if err != nil {
 		return 0, err
 	}
-	return p.SendAll(ctx, slices.Values(to), v)
+	reached, err = p.SendAll(ctx, slices.Values(to), v)
+	far, farErr := p.sendFar(ctx, conns, farTarget{User: userID}, v)
+	if err == nil {
+		err = farErr
+	}
+	return reached + far, err
+}
+
+// SendID is Send to the connection with this id, on whatever node it is; see
+// SendUser for that. It is CodeNotFound if there is none.
+func (p *Push[T]) SendID(ctx context.Context, conns *Conns, id string, v T) error {
+	if to, err := conns.Get(ctx, id); err == nil {
+		return p.Send(ctx, to, v)
+	}
+	reached, err := p.sendFar(ctx, conns, farTarget{ID: id}, v)
+	if err == nil && reached == 0 {
+		err = errNoConn
+	}
+	return err
+}
+
+func (p *Push[T]) sendFar(ctx context.Context, conns *Conns, t farTarget, v T) (reached int, err error) {
+	if conns.s.hub.cluster == nil {
+		return 0, nil
+	}
+	t.Name = p.name
+	if b, ok := any(v).([]byte); ok {
+		t.Binary = b
+	} else if t.Value, err = encoded(func(buf []byte) ([]byte, error) { return appendValue(buf, reflect.TypeFor[T](), p.model, v) }); err != nil {
+		return 0, err
+	}
+	sum, err := conns.s.everywhere(ctx, "push", t, t.ID != "", relayTime)
+	return sum.N, err
 }
 
 func (p *Push[T]) declared() declaration {
 	if p == nil || p.name == "" {
 		return declaration{what: "push", zero: true}
 	}
-	return declaration{what: "push", name: p.name, out: reflect.TypeFor[T](), model: p.model}
+	return declaration{what: "push", name: p.name, out: reflect.TypeFor[T](), model: p.model, decode: decoderOf[T]()}
 }
 
 // broadcast is a value that is pushed to several connections.

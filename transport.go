@@ -100,6 +100,21 @@ type Dispatcher interface {
 	CheckOrigin(req *OpenRequest) error
 }
 
+// Forwarder is a [Dispatcher] that reaches the other nodes of a cluster, as a
+// [Server] does whose hub has an engine. It is for transports on which what a
+// client says can come to another node than that of its connection.
+type Forwarder interface {
+	// Relay has f answer what other nodes forward to name, for as long as the
+	// server lives. f is called concurrently, 256 at a time at the most. The name
+	// is "" where there are no other nodes.
+	Relay(f func(ctx context.Context, request []byte) (response []byte)) (name string)
+
+	// Forward sends a request to whoever has name, and returns the answer. It waits
+	// for 5 s at the most. The error is CodeNotFound if name is of no node, and
+	// CodeUnavailable if that does not answer: then it may have done what was asked.
+	Forward(ctx context.Context, name string, request []byte) (response []byte, err error)
+}
+
 // Limits bounds what one client can take. In [Options] the zero value of each
 // field stands for the default in its comment. A [Wiring] has Limits of its
 // own, in which it stands for what the server has; what there counts over the

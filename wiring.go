@@ -76,6 +76,8 @@ type declaration struct {
 	answer  *typemodel.Model // of what they answer; nil for nothing
 	family  *family          // of a topic
 	zero    bool             // not made by its constructor
+
+	decode func(data []byte) (any, error) // of a push
 }
 
 // channelDecl is a Wiring with its types erased.

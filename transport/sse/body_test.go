@@ -81,7 +81,7 @@ func TestEventsOfAnyText(t *testing.T) {
 }
 
 func TestSecretsAreFoundByThemAlone(t *testing.T) {
-	g := newRegister()
+	g := newRegister("")
 	seen := make(map[string]bool)
 	var streams []*stream
 	for range 1000 {
@@ -102,7 +102,7 @@ func TestSecretsAreFoundByThemAlone(t *testing.T) {
 			t.Fatal("a stream is found that was removed")
 		}
 	}
-	if len(g.streams) != 0 || newRegister().find(streams[0].secret) != nil {
+	if len(g.streams) != 0 || newRegister("").find(streams[0].secret) != nil {
 		t.Error("something is left")
 	}
 }

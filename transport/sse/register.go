@@ -18,8 +18,22 @@ type register struct {
 	streams map[string]*stream // guarded by mu: by name
 }
 
-func newRegister() *register {
-	return &register{node: strings.ToLower(rand.Text()[:8]), streams: make(map[string]*stream)}
+// newRegister makes a register; node is "" where there are no other nodes.
+func newRegister(node string) *register {
+	if node == "" {
+		node = strings.ToLower(rand.Text()[:8])
+	}
+	return &register{node: node, streams: make(map[string]*stream)}
+}
+
+// elsewhere returns the node that a secret names, "" if that is this one, or it
+// is none.
+func (g *register) elsewhere(secret string) string {
+	node, random, _ := strings.Cut(secret, ".")
+	if node == g.node || len(random) != 2*nameLen || len(node) > 64 {
+		return ""
+	}
+	return node
 }
 
 // nameLen is the length of a name, and that of a key.

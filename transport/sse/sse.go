@@ -11,6 +11,7 @@ package sse
 import (
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/kanava-go/kanava"
@@ -62,13 +63,20 @@ func Handler(d kanava.Dispatcher, o Options) http.Handler {
 		panic("sse: Handler has no Dispatcher")
 	}
 	kanava.Attach(d)
-	return &handler{d: d, o: o.withDefaults(), open: newRegister()}
+	h := &handler{d: d, o: o.withDefaults()}
+	node := ""
+	if f, ok := d.(kanava.Forwarder); ok {
+		node = f.Relay(h.answerForwarded)
+	}
+	h.open = newRegister(node)
+	return h
 }
 
 type handler struct {
-	d    kanava.Dispatcher
-	o    Options
-	open *register
+	d         kanava.Dispatcher
+	o         Options
+	open      *register
+	forwarded atomic.Int32 // requests that other nodes work on
 }
 
 const (

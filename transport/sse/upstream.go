@@ -44,6 +44,10 @@ type packet struct {
 func (h *handler) serveUpstream(w http.ResponseWriter, r *http.Request) {
 	var s *stream
 	if secret := r.Header[fieldUp]; len(secret) == 1 {
+		if node := h.open.elsewhere(secret[0]); node != "" {
+			h.forward(w, r, node)
+			return
+		}
 		s = h.open.find(secret[0])
 	}
 	if s == nil {
