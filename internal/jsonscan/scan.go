@@ -330,9 +330,10 @@ const (
 	highs = 0x8080808080808080
 )
 
-// plain returns the first index from i on of a byte that a string cannot hold
-// as it is, or that ends it: quote, backslash, control or non-ASCII.
-func plain(data []byte, i int) int {
+// PlainEnd returns the first index from i on of a byte that is not plain text
+// of a JSON string: a quote, which ends it, a backslash, a control character, or
+// no ASCII; len(data) if there is none.
+func PlainEnd(data []byte, i int) int {
 	for i+8 <= len(data) {
 		w := binary.LittleEndian.Uint64(data[i:])
 		quote, back := w^(ones*'"'), w^(ones*'\\')
@@ -354,7 +355,7 @@ func plain(data []byte, i int) int {
 func (s *scanner) str() bool {
 	data, i := s.data, s.pos+1
 	for {
-		i = plain(data, i)
+		i = PlainEnd(data, i)
 		if i >= len(data) {
 			s.pos = len(data)
 			return false

@@ -23,14 +23,31 @@ import (
 // If there is no fault it calls the Validate methods of the value and its parts,
 // inner ones first, and returns the first error as a *ValidateError.
 func (m *Model) Decode(ctx context.Context, raw []byte, into any) ([]Fault, error) {
-	faults, raw := inspect(m.root, raw)
-	if faults != nil {
+	faults, raw, decoded := m.inspectInto(raw, into)
+	switch {
+	case faults != nil:
 		return faults, nil
+	case decoded:
+		return nil, m.validated(ctx, into)
 	}
 	return m.decodeChecked(ctx, raw, into)
 }
 
-// decodeChecked decodes what the walker has found no fault in, and filled.
+// inspectInto is inspect, and decodes what has no fault if the plan takes it. No
+// walker is held when it returns: what runs then may take long.
+func (m *Model) inspectInto(data []byte, into any) (faults []Fault, filled []byte, decoded bool) {
+	w := startWalk(m.root, data)
+	defer w.end()
+	if len(w.faults) > 0 {
+		return w.everyFault(m.root), nil, false
+	}
+	if len(w.fillings) > 0 {
+		data = w.filled()
+	}
+	return nil, data, m.plan != nil && m.plan.Decode(data, into, &w.scratch)
+}
+
+// decodeChecked decodes what a walker has found no fault in, and filled.
 func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Fault, error) {
 	if err := json.Unmarshal(raw, into, m.decoding); err != nil {
 		if t := reflect.TypeOf(into); t == nil || t.Kind() != reflect.Pointer || t.Elem() != m.typ {
@@ -43,11 +60,16 @@ func (m *Model) decodeChecked(ctx context.Context, raw []byte, into any) ([]Faul
 		}
 		return []Fault{judged(err)}, nil
 	}
+	return nil, m.validated(ctx, into)
+}
+
+// validated calls the Validate methods of what into points to.
+func (m *Model) validated(ctx context.Context, into any) error {
 	if !m.validate {
-		return nil, nil
+		return nil
 	}
 	var v validation
-	return nil, v.value(ctx, m.root, reflect.ValueOf(into).Elem())
+	return v.value(ctx, m.root, reflect.ValueOf(into).Elem())
 }
 
 // judged turns an error of the JSON library into a fault. Its text stays here:

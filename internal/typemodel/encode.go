@@ -14,6 +14,11 @@ import (
 // value of the model's type or a pointer to one; pointers are cheaper. On an
 // error dst is returned as it was. Nil slices become [] and nil maps {}.
 func (m *Model) Append(dst []byte, v any) ([]byte, error) {
+	if m.plan != nil {
+		if out, ok := m.plan.Append(dst, v); ok {
+			return out, nil
+		}
+	}
 	if err := m.holds(v); err != nil {
 		return dst, err
 	}

@@ -96,7 +96,18 @@ type fuzzAll struct {
 	Any map[string]any            `json:"-"`
 }
 
+// fuzzFlat is decoded by a plan.
+type fuzzFlat struct {
+	S string     `json:"s,omitempty" maxLength:"3"`
+	N int16      `json:"n" default:"-1"`
+	F float64    `json:"f,omitzero"`
+	B bool       `json:"b,omitzero"`
+	L []string   `json:"l,omitempty" maxItems:"2"`
+	I []fuzzLeaf `json:"i,omitempty"`
+}
+
 var fuzzSeeds = []string{
+	`{"s":"ab\n","n":-0,"f":-0.5e1,"b":true,"l":["a\u0062","\ud83d\ude00"],"i":[{"n":1},{}]}`, `{"l":[],"s":"\ud800"}`,
 	`{"a":255,"s":"abc","b":true,"i":9007199254740993,"u":18446744073709551615,"f":-1.5e-300,"g":3.4e38,"q":"-2147483648","qf":"1e3","qu":null}`,
 	`{"x":"AAEC","y":"AAEC","t":"2026-01-02T03:04:05.123456789+01:00","r":{"a":[1,{"b":null}]},"n":-0.0e+10,"p":5,"l":[{},{"s":"\u0061"}],"k":["",""]}`,
 	`{"m":{"":{"kind":"leaf","n":1}},"mi":{"-128":true,"0":false},"mu":{"18446744073709551615":[]},"mt":{"2026-01-02T03:04:05Z":"x"},"ma":{"::1":true}}`,
@@ -115,7 +126,7 @@ var fuzzSeeds = []string{
 // fuzzOracles are of types that text from anywhere can fit.
 func fuzzOracles(t testing.TB) []oracle {
 	return []oracle{
-		zero[fuzzAll](t), zero[fuzzUnion](t), zero[map[string][]fuzzUnion](t), zero[[]int](t), zero[*string](t), zero[float32](t), zero[uint8](t),
+		zero[fuzzAll](t), zero[fuzzFlat](t), zero[fuzzUnion](t), zero[map[string][]fuzzUnion](t), zero[[]int](t), zero[*string](t), zero[float32](t), zero[uint8](t),
 		zero[time.Time](t), zero[[]byte](t), zero[struct{}](t), zero[map[role][]rank](t), zero[url.URL](t), zero[[]style](t),
 	}
 }

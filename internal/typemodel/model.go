@@ -23,6 +23,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/kanava-go/kanava/internal/jsonplan"
 )
 
 // Use says what a type is used for. It decides what is allowed in it.
@@ -63,7 +65,8 @@ type Model struct {
 	decoding json.Options
 	encoding json.Options // nil: none
 	direct   map[reflect.Type][]byte
-	validate bool // the type or a part of it has a Validate method
+	plan     *jsonplan.Plan // nil: the JSON library does it all
+	validate bool           // the type or a part of it has a Validate method
 }
 
 // Member is a member of an object.
@@ -139,6 +142,8 @@ func (m *Model) setOptions(b *builder) {
 	if len(marshalers) > 0 {
 		m.decoding = json.JoinOptions(m.decoding, json.WithUnmarshalers(json.JoinUnmarshalers(unmarshalers...)))
 		m.encoding = json.WithMarshalers(json.JoinMarshalers(marshalers...))
+	} else {
+		m.plan = jsonplan.Of(m.typ)
 	}
 }
 

@@ -3,6 +3,7 @@ package typemodel
 import (
 	"sync"
 
+	"github.com/kanava-go/kanava/internal/jsonplan"
 	"github.com/kanava-go/kanava/internal/jsonscan"
 )
 
@@ -27,6 +28,8 @@ type walker struct {
 
 	text []byte // scratch for decoded strings
 	keys []int  // of the maps that are open: start and end of each name
+
+	scratch jsonplan.Scratch
 }
 
 var walkers = sync.Pool{New: func() any { return new(walker) }}
