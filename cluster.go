@@ -79,6 +79,7 @@ func (k *cluster) close() {
 	k.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), engineTime)
 	defer cancel()
+	k.relay.leave(ctx)
 	if err := k.engine.Close(ctx); err != nil && !errors.Is(err, engine.ErrClosed) {
 		k.hub.opts.Logger.Warn("the engine was not closed in good order", "error", err)
 	}

@@ -1,7 +1,6 @@
 package kanava
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -354,8 +353,8 @@ func (g *gathering) reconcile(ctx context.Context, k *cluster) error {
 			continue // of another version of the program
 		}
 		l := w.lease(g.topic, e.Member, e.Owner)
-		if l.n == 0 {
-			l.lasts = cmp.Or(l.lasts, time.Millisecond)
+		if l.lasts > 0 { // from when it was put, about which the clocks of nodes agree
+			l.lasts = min(max(l.lasts-time.Since(time.Unix(0, l.version)), time.Millisecond), l.lasts)
 		}
 		there[ownedEntry{l.owner, l.entryOf}] = true
 		if !leases.isOwn(l.owner) {

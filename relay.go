@@ -22,6 +22,9 @@ const (
 	relayLease  = "\x01node:"     // of the owners that say which nodes there are
 	relayTime   = 2 * time.Second // how long a node may take to say whether it has what is asked for
 	relayMost   = 256             // requests of other nodes that are worked on at a time
+
+	// nodeTime is how long a node that has died is still waited for.
+	nodeTime = 15 * time.Second
 )
 
 // relay is a node among the others.
@@ -95,9 +98,9 @@ func (r *relay) join() {
 			}
 			for first := true; ; {
 				ctx, cancel := limited(r.k.ctx, engineTime)
-				_, err := r.k.engine.Renew(ctx, relayLease+r.k.node, leaseTime)
+				_, err := r.k.engine.Renew(ctx, relayLease+r.k.node, nodeTime)
 				cancel()
-				wait := renewTime
+				wait := nodeTime / 3
 				if err != nil {
 					wait = time.Second/2 + rand.N(time.Second) //nolint:gosec // spreads nodes
 				} else if first {
@@ -110,6 +113,17 @@ func (r *relay) join() {
 			}
 		})
 	})
+}
+
+// leave tells the others that nobody has to wait for this node.
+func (r *relay) leave(ctx context.Context) {
+	ctx, cancel := limited(ctx, time.Second)
+	defer cancel()
+	select {
+	case <-r.ready:
+		_, _ = r.k.engine.Renew(ctx, relayLease+r.k.node, time.Millisecond) // else the lease ends by itself
+	default:
+	}
 }
 
 // subscribe tries until it succeeds, or the hub is closed.

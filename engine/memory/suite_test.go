@@ -9,11 +9,13 @@ import (
 	"github.com/kanava-go/kanava/engine/memory"
 )
 
-func TestSuite(t *testing.T) {
+func TestSuite(t *testing.T) { enginetest.Run(t, backend()) }
+
+func backend() enginetest.Backend {
 	b := memory.New()
 	var mu sync.Mutex
 	var all []*memory.Engine // guarded by mu
-	enginetest.Run(t, enginetest.Backend{
+	return enginetest.Backend{
 		New: func(testing.TB) engine.Engine {
 			e := b.Engine()
 			mu.Lock()
@@ -37,5 +39,5 @@ func TestSuite(t *testing.T) {
 			}
 		},
 		Wipe: func(testing.TB) { b.Wipe() },
-	})
+	}
 }
