@@ -22,6 +22,17 @@ func TestSuiteCluster(t *testing.T) {
 	enginetest.Run(t, enginetest.Backend{New: g.join, Cut: g.cut})
 }
 
+// TestHubs is that hubs keep their promises on one server, and on a cluster.
+func TestHubs(t *testing.T) {
+	g := newSuiteGround(t, 1)
+	enginetest.RunHubs(t, enginetest.Backend{New: g.join, Cut: g.cut, Restart: g.restart})
+}
+
+func TestHubsCluster(t *testing.T) {
+	g := newSuiteGround(t, 3)
+	enginetest.RunHubs(t, enginetest.Backend{New: g.join, Cut: g.cut})
+}
+
 // suiteGround is servers, with a network to each engine.
 type suiteGround struct {
 	servers []*process

@@ -36,6 +36,19 @@ func TestSuite(t *testing.T) {
 	})
 }
 
+// TestHubs is that hubs keep their promises.
+func TestHubs(t *testing.T) {
+	t.Run("one server", func(t *testing.T) {
+		s := newServer(t, "--appendonly", "yes", "--appendfsync", "always")
+		b := backend(s.addr, redis.Options{})
+		b.Restart = func(_ testing.TB, keepData bool) { s.restart(keepData) }
+		enginetest.RunHubs(t, b)
+	})
+	t.Run("cluster", func(t *testing.T) {
+		enginetest.RunHubs(t, backend("", redis.Options{Addrs: newCluster(t, 3, false).addrs()}))
+	})
+}
+
 // backend describes engines to the suite: each comes to the server at addr through
 // a network of its own, unless that is "".
 func backend(addr string, opts redis.Options) enginetest.Backend {
