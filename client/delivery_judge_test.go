@@ -16,7 +16,7 @@ type said struct {
 	Drop bool `json:"drop"` // outgoing middleware drops it
 
 	except int       `json:"-"` // the client that it is kept from; -1 for none
-	dials  int32     `json:"-"` // how often that client had connected
+	dials  int32     `json:"-"` // how often that client had connected, or tried to since
 	when   time.Time `json:"-"`
 }
 
@@ -83,7 +83,7 @@ func (v *verdict) told(got said) {
 	case got.N == 0 || got.N > uint64(len(all)):
 		v.blame("D1: event %d of generation %d was never published", got.N, got.Gen)
 		return
-	case all[got.N-1].except == v.client && v.dials.Load()-all[got.N-1].dials <= wasMost:
+	case all[got.N-1].except == v.client && v.dials.Load()-all[got.N-1].dials < wasMost:
 		v.blame("D9: event %d is excepted, and delivered", got.N)
 	case got.Drop:
 		v.blame("D8: event %d is dropped by middleware, and delivered", got.N)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,9 +75,8 @@ func (l *hubLab) join() *hubNode {
 
 // listener is what somebody hears of a topic.
 type listener struct {
-	l     *hubLab
-	stop  context.CancelFunc
-	begun chan struct{}
+	l    *hubLab
+	stop context.CancelFunc
 
 	mu    sync.Mutex
 	heard []string            // guarded by mu
@@ -123,12 +123,7 @@ func (n *hubNode) listen(topic *kanava.Topic[string]) *listener {
 func (x *listener) has(event string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, h := range x.heard {
-		if h == event {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(x.heard, event)
 }
 
 // news is what was heard but for the events of listen, and how often something was
