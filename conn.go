@@ -106,7 +106,7 @@ func (m *message) release() {
 // flushTime bounds how long a close waits for functions to return.
 const flushTime = 5 * time.Second
 
-func (c *conn) isNamed(id string) bool { return c.id.is(id) }
+func (c *conn) isNamed(id string) bool { return c.is(id) }
 
 func (c *conn) state() State {
 	if c.out.isClosed() {
