@@ -37,6 +37,31 @@ func TestD2_PositionLasts(t *testing.T) {
 	})
 }
 
+// Events end in order: what a program that keeps them longer has published
+// ends with what follows it, so that nothing is given out that has a gap.
+func TestD1_EventsEndInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := join(t, memory.New())
+		long, short := room("a"), room("a")
+		long.TTL, short.TTL = time.Hour, time.Minute
+		kept := func(when string, want int) {
+			t.Helper()
+			if p, err := one.Read(t.Context(), long, engine.Position{}, 10); err != nil || len(p.Events) != want {
+				t.Errorf("%s: %+v, %v; want %d events", when, p, err, want)
+			}
+		}
+		for _, topic := range []engine.Topic{long, long, short, long} {
+			one.publish(topic, "x")
+		}
+		time.Sleep(time.Minute - time.Nanosecond)
+		kept("before the short one ends", 4)
+		time.Sleep(time.Nanosecond)
+		kept("when it has ended", 1)
+		time.Sleep(59 * time.Minute)
+		kept("after an hour", 0)
+	})
+}
+
 // An id is known for two minutes, and no longer.
 func TestD1_IDEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,6 @@ package memory
 import (
 	"container/list"
 	"crypto/rand"
-	"slices"
 	"time"
 
 	"github.com/kanava-go/kanava/engine"
@@ -97,6 +96,7 @@ func (l *topicLog) append(t engine.Topic, ev *engine.Event, now time.Time) {
 	case engine.Recoverable:
 		until := now.Add(t.TTL)
 		l.last(until.Add(time.Hour))
+		l.endBy(until)
 		l.events = append(l.events, kept{*ev, until})
 		for len(l.events) > t.Size {
 			l.dropFirst()
@@ -131,15 +131,19 @@ func (l *topicLog) dropOldest() {
 	l.order.Remove(first)
 }
 
-// expire lets go of what has ended. Events of a Recoverable topic that are
-// before one that has ended go with it, whatever was said of them.
+// endBy has all events of a Recoverable topic end by the time at which the next
+// one ends: those before it go with it, whatever was said of them. So the first
+// of them is always the first to end.
+func (l *topicLog) endBy(until time.Time) {
+	for i := len(l.events) - 1; i >= 0 && l.events[i].until.After(until); i-- {
+		l.events[i].until = until
+	}
+}
+
+// expire lets go of what has ended.
 func (l *topicLog) expire(now time.Time) {
-	for i, ev := range slices.Backward(l.events) {
-		if !now.Before(ev.until) {
-			clear(l.events[:i+1])
-			l.events = l.events[i+1:]
-			break
-		}
+	for len(l.events) > 0 && !now.Before(l.events[0].until) {
+		l.dropFirst()
 	}
 	for first := l.order.Front(); first != nil && !now.Before(first.Value.(kept).until); first = l.order.Front() {
 		l.dropOldest()
