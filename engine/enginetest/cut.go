@@ -205,8 +205,8 @@ func testCuts(l *lab) {
 		}
 	}()
 	for range 4 {
-		resumes, came := n.resumes(t), len(n.came(t))
-		l.eventually("events come", func() bool { return len(n.came(t)) > came+20 })
+		resumes, came := n.resumes(t), n.count(t)
+		l.eventually("events come", func() bool { return n.count(t) > came+20 })
 		heal := n.cut()
 		l.pass(20 * time.Millisecond) // in which events are missed
 		heal()

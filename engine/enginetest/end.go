@@ -138,6 +138,7 @@ func testClose(l *lab) {
 					return
 				}
 			}
+			l.pass(time.Millisecond)
 		}
 	}()
 	for _, t := range topics {
@@ -150,6 +151,7 @@ func testClose(l *lab) {
 		}
 	}
 	n.Unsubscribe(topics[0])
+	l.pass(20 * time.Millisecond) // in which nothing comes of what is published
 	close(stop)
 	if err := <-stopped; err != nil {
 		l.Errorf("Publish at the other node: %v", err)

@@ -121,7 +121,8 @@ func join(groups ...[]behaviour) []behaviour {
 type lab struct {
 	testing.TB
 
-	b Backend
+	b     Backend
+	nodes []*node // that were started
 }
 
 // patience bounds each wait for what has to happen.

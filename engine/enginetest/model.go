@@ -113,16 +113,45 @@ func runModel(l *lab, t *rapid.T) {
 	m.settle()
 }
 
-func (m *model) node(t *rapid.T) *modelNode   { return rapid.SampledFrom(m.nodes).Draw(t, "node") }
 func (m *model) topic(t *rapid.T) *modelTopic { return rapid.SampledFrom(m.topics).Draw(t, "topic") }
 
-// whole returns a node whose link is whole.
+// whole returns a node whose link is whole. Where there is none the step is
+// left out before anything is drawn: rapid soon ends a sequence of others.
 func (m *model) whole(t *rapid.T) *modelNode {
-	n := m.node(t)
-	if n.heal != nil {
-		t.Skip("its link is cut")
+	var whole []*modelNode
+	for _, n := range m.nodes {
+		if n.heal == nil {
+			whole = append(whole, n)
+		}
 	}
-	return n
+	if len(whole) == 0 {
+		t.Skip("all links are cut")
+	}
+	return rapid.SampledFrom(whole).Draw(t, "node")
+}
+
+// modelPair is a topic at a node.
+type modelPair struct {
+	n     *modelNode
+	topic *modelTopic
+}
+
+// pair returns a node and a topic that it is subscribed to, or one that it is not
+// subscribed to and can be: its link is whole.
+func (m *model) pair(t *rapid.T, subscribed bool) (*modelNode, *modelTopic) {
+	var pairs []modelPair
+	for _, n := range m.nodes {
+		for _, topic := range m.topics {
+			if (n.subs[topic] != nil) == subscribed && (subscribed || n.heal == nil) {
+				pairs = append(pairs, modelPair{n, topic})
+			}
+		}
+	}
+	if len(pairs) == 0 {
+		t.Skip("there is none")
+	}
+	p := pairs[rapid.IntRange(0, len(pairs)-1).Draw(t, "node and topic")]
+	return p.n, p.topic
 }
 
 func (m *model) publish(t *rapid.T) {
@@ -155,10 +184,7 @@ func (m *model) publish(t *rapid.T) {
 }
 
 func (m *model) subscribe(t *rapid.T) {
-	n, topic := m.whole(t), m.topic(t)
-	if n.subs[topic] != nil {
-		t.Skip("it is subscribed")
-	}
+	n, topic := m.pair(t, false)
 	if err := n.trySubscribe(topic.Topic); err != nil {
 		t.Fatalf("Subscribe: %v", err)
 	}
@@ -166,10 +192,7 @@ func (m *model) subscribe(t *rapid.T) {
 }
 
 func (m *model) unsubscribe(t *rapid.T) {
-	n, topic := m.node(t), m.topic(t)
-	if n.subs[topic] == nil {
-		t.Skip("it is not subscribed")
-	}
+	n, topic := m.pair(t, true)
 	m.awaitDue(t, n, topic)
 	delete(n.subs, topic)
 	n.Unsubscribe(topic.Topic)
@@ -334,7 +357,7 @@ func (m *model) positions(t *rapid.T) {
 }
 
 func (m *model) cutOrHeal(t *rapid.T) {
-	n := m.node(t)
+	n := rapid.SampledFrom(m.nodes).Draw(t, "node")
 	if n.heal == nil {
 		n.heal = n.cut()
 		for _, sub := range n.subs {

@@ -78,8 +78,8 @@ func testRestart(l *lab) {
 	n.await(rec, 20)
 	l.b.Restart(l.TB, true)
 	n.awaitResumed(resumes, topics)
-	came := len(n.came(rec))
-	l.eventually("events come again", func() bool { return len(n.came(rec)) > came+20 })
+	came := n.count(rec)
+	l.eventually("events come again", func() bool { return n.count(rec) > came+20 })
 	close(stop)
 	if err := <-said; err != nil {
 		l.Fatal(err)

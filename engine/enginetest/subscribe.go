@@ -65,7 +65,7 @@ func (n *node) silent(publisher *node, topics ...engine.Topic) {
 	quiet := 0
 	count := func() (all int) {
 		for _, t := range topics {
-			all += len(n.came(t))
+			all += n.count(t)
 		}
 		return all
 	}
