@@ -44,10 +44,10 @@ func (k *cluster) keepFloor(ctx context.Context, ts *topicState, user string) er
 	ctx, cancel := limited(ctx, engineTime)
 	defer cancel()
 	ts.mu.Lock()
-	at, known := ts.log.at, ts.floors.byUser[user] != nil
+	at := ts.log.at
 	ts.mu.Unlock()
 	key := floorKey(ts.topic, at.Epoch, user)
-	if err := k.awaitForget(ctx, key); err != nil || known {
+	if err := k.awaitForget(ctx, key); err != nil {
 		return err
 	}
 	// Not where this node has come to: what was published before is not for the
@@ -69,11 +69,18 @@ func (k *cluster) keepFloor(ctx context.Context, ts *topicState, user string) er
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if ts.log.at.Epoch == at.Epoch && ts.floors.byUser[user] == nil {
-		f, grown := ts.floors.join(user, offset, time.Now())
-		ts.floors.leave(f, time.Now()) // until the subscription is there
-		k.hub.kept.bytes.Add(int64(grown))
+	if ts.log.at.Epoch != at.Epoch {
+		return nil
 	}
+	grown := 0
+	// The user may have been unsubscribed on another node, and what is known here
+	// be of before.
+	if f := ts.floors.byUser[user]; f != nil && f.from != offset {
+		grown -= ts.floors.forget(f)
+	}
+	f, more := ts.floors.join(user, offset, time.Now())
+	ts.floors.leave(f, time.Now()) // until the subscription is there
+	k.hub.kept.bytes.Add(int64(grown + more))
 	return nil
 }
 

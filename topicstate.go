@@ -106,6 +106,9 @@ func (sub *subscription) drop(forGood bool) {
 	}
 	if sub.floor != nil {
 		ts.floors.leave(sub.floor, now)
+		if ts.follow != nil && sub.floor.subs == 0 { // the engine has it
+			sub.hub.kept.bytes.Add(-int64(ts.floors.forget(sub.floor)))
+		}
 		if forGood {
 			sub.hub.kept.bytes.Add(-int64(ts.floors.forget(sub.floor)))
 			if k := sub.hub.cluster; k != nil {
