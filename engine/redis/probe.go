@@ -12,7 +12,15 @@ import (
 
 // Probe implements [engine.Broker].
 func (e *Engine) Probe(ctx context.Context) error {
-	if err := e.probeAll(ctx); err != nil {
+	err := e.probeAll(ctx)
+	select {
+	case <-e.done: // which is what ends connections then
+		if err != nil {
+			err = engine.ErrClosed
+		}
+	default:
+	}
+	if err != nil {
 		return fmt.Errorf("redis: probe: %w", err)
 	}
 	return nil
