@@ -125,6 +125,7 @@ ts: ## TypeScript: generated clients compile, run-time's tests, size; needs Node
 gen: ## Write the generated clients again; GENFLAGS=--check fails if one is stale
 	$(GO) run ./cmd/kanava gen js ./examples/chat -o examples/chat/page/kanava.js $(GENFLAGS)
 	$(GO) run ./cmd/kanava gen js ./examples/jobs -o examples/jobs/page/kanava.js $(GENFLAGS)
+	$(GO) run ./cmd/kanava gen js ./examples/cluster -o examples/cluster/page/kanava.js $(GENFLAGS)
 	$(GO) run ./cmd/kanava gen go ./examples/chat -o e2e/chatclient/client.go $(GENFLAGS)
 
 .PHONY: stale
