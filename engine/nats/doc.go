@@ -20,6 +20,7 @@
 //	                           kanava.registry.value.KEY             what Keep keeps, for its time
 //	                           kanava.live.TOPIC                     events for those that are subscribed; nothing is kept
 //	                           kanava.check.*, kanava.probe.*        questions to streams, and to oneself
+//	kanava_turns               kanava.turn.*                         who is making a stream, where a server is in no cluster
 //
 // A stream is made when it is first needed, one for each retention that programs
 // use. Its RePublish sends what it has stored to kanava.live. Readers do not get

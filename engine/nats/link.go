@@ -61,6 +61,13 @@ func (l *link) set(up bool, cause error) {
 	l.isUp = up
 }
 
+// alone tells whether the server is in no cluster.
+func (l *link) alone() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn == nil || l.conn.ConnectedClusterName() == ""
+}
+
 // note keeps what is wrong, for who waits in vain.
 func (l *link) note(cause error) {
 	l.mu.Lock()

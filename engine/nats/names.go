@@ -95,6 +95,12 @@ func (n names) check(r retention) string { return string(n) + ".check." + string
 
 func (n names) probe(id string) string { return string(n) + ".probe." + id }
 
+// turn is the subject of whoever makes a stream, and turns the name of the stream
+// that says who may.
+func (n names) turn(r retention) string { return string(n) + ".turn." + string(r) }
+
+func (n names) turns() string { return string(n) + "_turns" }
+
 // nodes is what all engines are subscribed to.
 func (n names) nodes() string { return string(n) + ".nodes" }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,17 +52,19 @@ type process struct {
 	output  *bytes.Buffer
 }
 
-// freePorts returns ports of the loopback that were free a moment ago.
+// freePorts returns ports of the loopback that were free a moment ago, and below
+// those that the system gives to clients: a server that is killed is to find its
+// own again.
 func freePorts(tb testing.TB, n int) []int {
 	tb.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	var ports []int
+	for port := 24000 + os.Getpid()*41%8000; len(ports) < n; port++ {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
-			tb.Fatal(err)
+			continue
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		ports = append(ports, port)
 	}
 	return ports
 }
@@ -94,24 +97,33 @@ func startServers(tb testing.TB, n int, config string) []*process {
 	for _, p := range servers {
 		p.wait()
 	}
-	meet(tb, servers)
+	if n > 1 {
+		meet(tb, servers)
+	}
 	return servers
 }
 
-// meet waits until each server passes on what clients of each other publish.
+// meet waits until each server passes on what clients of each other publish. One
+// of them stays for the whole test on each server, as an engine would that is
+// connected already: see reachAll.
 func meet(tb testing.TB, servers []*process) {
 	tb.Helper()
 	came := make(chan *natsgo.Msg, 1000)
 	var clients []*natsgo.Conn
 	for i, p := range servers {
-		nc, err := natsgo.Connect("nats://" + p.address)
+		nc, err := natsgo.Connect("nats://"+p.address, natsgo.MaxReconnects(-1))
 		if err != nil {
 			tb.Fatal(err)
 		}
-		defer nc.Close()
-		if _, err := nc.ChanSubscribe(fmt.Sprintf("meet.%d.*", i), came); err != nil {
+		tb.Cleanup(nc.Close)
+		if _, err := nc.Subscribe("kanava.nodes", func(*natsgo.Msg) {}); err != nil {
 			tb.Fatal(err)
 		}
+		hello, err := nc.ChanSubscribe(fmt.Sprintf("meet.%d.*", i), came)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer hello.Unsubscribe()
 		clients = append(clients, nc)
 	}
 	met := make(map[string]bool)

@@ -19,7 +19,7 @@ import (
 //
 // Its name ends with its epoch: whoever makes it chooses that, and what comes
 // out of it bears its name. Subjects cannot belong to two streams, so of those
-// who make it at once one succeeds, and the others find it.
+// who make it at once one succeeds, and the others find it; see takeTurn.
 type stream struct {
 	retention retention
 	finding   chan struct{} // holds a token while somebody finds or makes the stream
@@ -197,6 +197,15 @@ func (e *Engine) findOrMake(ctx context.Context, r retention) (string, error) {
 	}
 	if name, err := find(); name != "" || err != nil {
 		return name, err
+	}
+	if e.link.alone() {
+		if err := e.takeTurn(ctx, r); err != nil {
+			return "", err
+		}
+		defer e.endTurn(r)
+		if name, err := find(); name != "" || err != nil {
+			return name, err
+		}
 	}
 	c := e.config(r)
 	if err := e.api(ctx, "STREAM.CREATE."+c.Name, c, nil); err != nil {
