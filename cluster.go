@@ -121,10 +121,7 @@ func (k *cluster) publish(ctx context.Context, ev *event, f *family) error {
 	k.start()
 	ctx, cancel := limited(ctx, publishTime)
 	defer cancel()
-	err := k.engine.Publish(ctx, specOf(ev.topic, f), engine.Event{
-		ID: ev.id, Key: ev.key, Except: ev.except, Data: ev.data, Binary: ev.binary,
-	})
-	if err != nil {
+	if err := k.engine.Publish(ctx, specOf(ev.topic, f), ev.forEngine()); err != nil {
 		return unavailable(err, "the event may not have been published")
 	}
 	k.hub.opts.Observer.Published(ev.topic, ev.size(), k.hub.subscribers(ev.topic))
@@ -146,6 +143,11 @@ func specOf(topic string, f *family) engine.Topic {
 		t.Class, t.Size, t.TTL = engine.Recoverable, f.size, f.ttl
 	}
 	return t
+}
+
+// forEngine returns an event as the engine gets it.
+func (ev *event) forEngine() engine.Event {
+	return engine.Event{ID: ev.id, Key: ev.key, Except: ev.except, Data: ev.data, Binary: ev.binary}
 }
 
 // received makes an event of what the engine has delivered.

@@ -225,23 +225,8 @@ func (h *EventHub) Publish(ctx context.Context, topic string, payload any, opts 
 }
 
 func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []PublishOption) error {
-	if err := ctx.Err(); err != nil {
+	if err := h.admit(ctx, ev, opts); err != nil {
 		return err
-	}
-	if err := checkTopic(ev.topic); err != nil {
-		return err
-	}
-	if h.closed.isSet() {
-		return ErrClosed
-	}
-	if n := ev.size(); n > h.opts.Event {
-		return Errorf(CodeTooLarge, "the event has %d bytes; the limit is %d", n, h.opts.Event)
-	}
-	for _, o := range opts {
-		o(ev)
-	}
-	if len(ev.id) > 256 || !utf8.ValidString(ev.id) {
-		return Errorf(CodeInvalidArgument, "the id of the publication is longer than 256 bytes, or is not UTF-8")
 	}
 	if h.cluster != nil {
 		return h.cluster.publish(ctx, ev, f)
@@ -260,6 +245,29 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 		h.retain(grown)
 	}
 	h.opts.Observer.Published(ev.topic, ev.size(), n)
+	return nil
+}
+
+// admit puts options into an event, and says why it cannot be published.
+func (h *EventHub) admit(ctx context.Context, ev *event, opts []PublishOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := checkTopic(ev.topic); err != nil {
+		return err
+	}
+	if h.closed.isSet() {
+		return ErrClosed
+	}
+	if n := ev.size(); n > h.opts.Event {
+		return Errorf(CodeTooLarge, "the event has %d bytes; the limit is %d", n, h.opts.Event)
+	}
+	for _, o := range opts {
+		o(ev)
+	}
+	if len(ev.id) > 256 || !utf8.ValidString(ev.id) {
+		return Errorf(CodeInvalidArgument, "the id of the publication is longer than 256 bytes, or is not UTF-8")
+	}
 	return nil
 }
 

@@ -2,9 +2,11 @@ package kanava
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
+	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/internal/typemodel"
 )
 
@@ -80,14 +82,39 @@ func (t *Topic[T]) Unsubscribe(_ context.Context, s Subscriber, key string) erro
 
 // Publish sends an event to all subscribers of key. See [EventHub.Publish].
 func (t *Topic[T]) Publish(ctx context.Context, key string, e T, opts ...PublishOption) error {
-	ev := &event{topic: t.name(key)}
-	if err := ev.encode(e, t.model); err != nil {
-		return err
-	}
-	if err := ev.setKey(t.family, ev.own); err != nil {
+	ev, err := t.event(key, e)
+	if err != nil {
 		return err
 	}
 	return t.hub.publish(ctx, ev, t.family, opts)
+}
+
+// PublishBy checks and encodes an event as Publish does, and hands it to by with the
+// hub's engine: it is for engines that have another way to publish, such as in a
+// transaction of the program's, whose functions call it. What by returns is
+// returned. The Observer is not told: when the event is published is not known. A
+// hub without an engine returns an error.
+func (t *Topic[T]) PublishBy(ctx context.Context, key string, e T, by func(context.Context, engine.Engine, engine.Topic, engine.Event) error, opts ...PublishOption) error {
+	ev, err := t.event(key, e)
+	if err != nil {
+		return err
+	}
+	if err := t.hub.admit(ctx, ev, opts); err != nil {
+		return err
+	}
+	if t.hub.cluster == nil {
+		return errors.New("kanava: PublishBy: the hub has no engine")
+	}
+	t.hub.cluster.start()
+	return by(ctx, t.hub.cluster.engine, specOf(ev.topic, t.family), ev.forEngine())
+}
+
+func (t *Topic[T]) event(key string, e T) (*event, error) {
+	ev := &event{topic: t.name(key)}
+	if err := ev.encode(e, t.model); err != nil {
+		return nil, err
+	}
+	return ev, ev.setKey(t.family, ev.own)
 }
 
 func (t *Topic[T]) name(key string) string { return t.family.name + ":" + key }
