@@ -1,0 +1,230 @@
+//go:build faults
+
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/engine/postgres"
+)
+
+// ground is a server, and a network between it and nodes.
+type ground struct {
+	*testing.T
+	server  *server
+	network *proxy
+}
+
+// rest is for what a fault needs to be one.
+func rest(d time.Duration) { <-time.After(d) }
+
+// TestFaults: whatever becomes of the server and of the network, every event that
+// was published arrives, once and in order, or the follower is told that it may
+// be lost; publishers hear of it in time; memory is bounded; all goes on by itself.
+func TestFaults(t *testing.T) {
+	const long = 10 * time.Second
+	for _, c := range []struct {
+		name    string
+		fault   func(g *ground)
+		mayLose bool
+	}{
+		{"the server is killed, five times", func(g *ground) {
+			for range 5 {
+				g.server.restart(true)
+				rest(time.Second)
+			}
+		}, false},
+		{"the server is killed, and loses all", func(g *ground) {
+			g.server.restart(false)
+			rest(time.Second)
+		}, true},
+		{"the server is away for 10 s", func(g *ground) {
+			g.server.kill()
+			rest(long)
+			g.server.start()
+			rest(time.Second)
+		}, false},
+		{"nothing comes through for 10 s", func(g *ground) {
+			g.network.set(func() { g.network.hole = true })
+			rest(long)
+			g.network.heal()
+			rest(time.Second)
+		}, false},
+		{"nothing comes through until connections are given up", func(g *ground) {
+			g.network.set(func() { g.network.hole = true })
+			rest(3 * long)
+			g.network.heal()
+			rest(long / 2)
+		}, false},
+		{"the network is away for 10 s", func(g *ground) {
+			g.network.set(func() { g.network.cut = true })
+			rest(long)
+			g.network.heal()
+			rest(long / 2)
+		}, false},
+		{"the network is slow", func(g *ground) {
+			g.network.set(func() { g.network.pause = 50 * time.Millisecond })
+			rest(long)
+			g.network.heal()
+			rest(time.Second)
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newServer(t)
+			g := &ground{T: t, server: s, network: newProxy(t, s.addr)}
+			url := urlAt(g.network.addr())
+			top := topic(engine.Recoverable)
+			top.Size = 100_000
+			f := follow(t, join(t, postgres.Options{URL: url}), top)
+			publishers := []*publisher{
+				{node: join(t, postgres.Options{URL: url}), topic: top, name: "a"},
+				{node: join(t, postgres.Options{URL: url}), topic: top, name: "b"},
+			}
+			goroutines, memory := runtime.NumGoroutine(), heapNow()
+			var (
+				writing, reading sync.WaitGroup
+				stop, end        = make(chan struct{}), make(chan struct{})
+			)
+			for _, p := range publishers {
+				writing.Go(func() { p.run(stop) })
+			}
+			reading.Go(func() { f.run(end) })
+			rest(time.Second)
+			c.fault(g)
+			for _, n := range []*node{f.node, publishers[0].node, publishers[1].node} {
+				if err := n.Probe(within(t)); err != nil {
+					t.Error(err)
+				}
+			}
+			close(stop)
+			writing.Wait()
+			close(end)
+			reading.Wait()
+
+			check(t, f, publishers, c.mayLose)
+			const most = 64 << 20
+			if now := heapNow(); now > memory+most {
+				t.Errorf("%d MiB more on the heap", (now-memory)>>20)
+			}
+			awaitGoroutines(t, goroutines+20)
+		})
+	}
+}
+
+func heapNow() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// awaitGoroutines demands that there are at most so many: in a while, for those of
+// connections that were lost end when their ends are noticed.
+func awaitGoroutines(t *testing.T, most int) {
+	t.Helper()
+	for range 300 {
+		if runtime.NumGoroutine() <= most {
+			return
+		}
+		rest(100 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines, not %d or less", runtime.NumGoroutine(), most)
+}
+
+func check(t *testing.T, f *follower, publishers []*publisher, mayLose bool) {
+	t.Helper()
+	got := make(map[string]int)
+	next := make(map[string]int)
+	for i, text := range f.texts {
+		if got[text]++; got[text] > 1 && !mayLose {
+			t.Errorf("%q came %d times", text, got[text])
+		}
+		var name string
+		var number int
+		fmt.Sscan(text, &name, &number)
+		if number < next[name] && !mayLose {
+			t.Errorf("%q came after %d, as event %d", text, next[name], i)
+		}
+		next[name] = number + 1
+	}
+	missing, all := 0, 0
+	for _, p := range publishers {
+		for _, text := range p.texts {
+			if all++; got[text] == 0 {
+				missing++
+			}
+		}
+		if p.most > 11*time.Second {
+			t.Errorf("a publication took %s", p.most)
+		}
+		t.Logf("%s: %d events, %d failed publications, the longest %s", p.name, len(p.texts), p.failed, p.most)
+	}
+	t.Logf("lost %d times, %d events missing of %d", f.lost, missing, all)
+	switch {
+	case missing > 0 && f.lost == 0:
+		t.Errorf("%d events are missing, and nobody was told", missing)
+	case f.lost > 0 && !mayLose:
+		t.Error("something was lost")
+	case mayLose && f.lost == 0:
+		t.Error("the server lost all and nobody was told")
+	}
+}
+
+// TestNodeThatStops is that a node which takes nothing costs others nothing: its
+// connection is ended before the server has no room for what it does not take, and
+// when it goes on it is told that it may have missed something.
+func TestNodeThatStops(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	network := newProxy(t, s.addr)
+	stopped := join(t, postgres.Options{URL: s.url(), ListenURL: urlAt(network.addr())})
+	n := join(t, postgres.Options{URL: s.url()})
+	top := topic(engine.Volatile)
+	stopped.subscribe(top)
+	var came atomic.Int64
+	n.subscribe(topic(engine.Volatile)) // others
+	network.set(func() { network.hole = true })
+	data := bytes.Repeat([]byte("x"), 5500)
+	usage := func() (u float64) {
+		fmt.Sscan(s.do("SELECT pg_notification_queue_usage()"), &u)
+		return u
+	}
+	var publishing sync.WaitGroup
+	for range 64 {
+		publishing.Go(func() {
+			for usageBig := false; !usageBig; usageBig = came.Load() > 70_000 {
+				if err := n.Publish(within(t), top, engine.Event{Data: data}); err != nil {
+					t.Error(err)
+					return
+				}
+				came.Add(1)
+			}
+		})
+	}
+	publishing.Wait()
+	most := usage()
+	if most < 0.05 {
+		t.Fatalf("only %v of the server's queue is used", most)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for usage() > 0.04 && ctx.Err() == nil {
+		rest(200 * time.Millisecond)
+		n.publish(top, "x") // which lets the server look at what nobody needs any more
+	}
+	if now := usage(); now > 0.04 {
+		t.Errorf("%v of the server's queue is used, and was %v", now, most)
+	}
+	network.heal()
+	stopped.until("Resumed", func() bool { return stopped.resumed[top.Name] > 0 })
+	if err := stopped.Probe(within(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,57 @@
+package postgres_test
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/engine/enginetest"
+	"github.com/kanava-go/kanava/engine/postgres"
+)
+
+func TestSuite(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	b := backend(s)
+	b.Restart = func(_ testing.TB, keepData bool) { s.restart(keepData) }
+	wipes := 0
+	b.Wipe = func(testing.TB) {
+		if wipes++; wipes%2 == 1 {
+			s.do("DROP SCHEMA kanava CASCADE")
+		} else {
+			s.do("TRUNCATE kanava.ground, kanava.topics, kanava.events, kanava.latest, kanava.ids, kanava.owners, kanava.graves, kanava.entries, kanava.kept, kanava.tending")
+		}
+	}
+	enginetest.Run(t, b)
+}
+
+// TestHubs is that hubs keep their promises.
+func TestHubs(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	b := backend(s)
+	b.Restart = func(_ testing.TB, keepData bool) { s.restart(keepData) }
+	enginetest.RunHubs(t, b)
+}
+
+// backend describes engines to the suite: each comes to the server through a
+// network of its own.
+func backend(s *server) enginetest.Backend {
+	var networks sync.Map
+	return enginetest.Backend{
+		New: func(tb testing.TB) engine.Engine {
+			network := newProxy(tb, s.addr)
+			e, err := postgres.New(postgres.Options{URL: urlAt(network.addr()), Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				tb.Fatal(err)
+			}
+			networks.Store(engine.Engine(e), network)
+			return e
+		},
+		Cut: func(_ testing.TB, e engine.Engine) (heal func()) {
+			network, _ := networks.Load(e)
+			p := network.(*proxy)
+			p.set(func() { p.cut = true })
+			return p.heal
+		},
+	}
+}
