@@ -24,7 +24,6 @@ func keptKeys(meta string, class engine.Class) []string {
 
 // topicKey names the position of a topic, and the channel by which its events
 // come.
-
 func (o *Options) topicKey(topic string) string { return o.Prefix + "{" + escape(topic) + "}" }
 
 func idKey(meta, id string) string { return meta + ":i:" + id }

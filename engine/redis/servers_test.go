@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -44,24 +45,31 @@ func redisServer(tb testing.TB) string {
 	return ""
 }
 
-// freePorts returns ports of the loopback that were free a moment ago, and below
-// those that the system gives to clients: a cluster adds 10,000.
+// freePorts returns ports of the loopback that were free a moment ago: none of
+// those that the system gives to outgoing connections, which could take one while
+// its server is restarted. A node of a cluster has another port, 10,000 above.
 func freePorts(tb testing.TB, n int) []int {
 	tb.Helper()
+	const tries = 10_000
 	var ports []int
-	for port := 12000 + os.Getpid()*37%9000; len(ports) < n; port++ {
+	for range tries {
+		port := 10_000 + rand.N(10_000)
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
 			continue
 		}
-		bus, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+10000))
-		if err == nil {
-			defer bus.Close()
-			ports = append(ports, port)
-		}
 		defer l.Close()
+		bus, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+10_000))
+		if err != nil {
+			continue
+		}
+		defer bus.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	tb.Fatalf("no %d free ports", n)
+	return nil
 }
 
 // newServer starts a server that ends with the test.
