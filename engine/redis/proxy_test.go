@@ -18,6 +18,7 @@ type proxy struct {
 	open    map[net.Conn]struct{}
 	cut     bool
 	hole    bool          // bytes are neither lost nor passed on
+	deaf    bool          // those from the server are not
 	pause   time.Duration // after each 16 KiB
 }
 
@@ -41,7 +42,7 @@ func newProxy(tb testing.TB, server string) *proxy {
 	})
 	tb.Cleanup(func() {
 		l.Close()
-		p.set(func() { p.cut, p.hole, p.pause = true, false, 0 })
+		p.set(func() { p.cut, p.hole, p.deaf, p.pause = true, false, false, 0 })
 		running.Wait()
 	})
 	return p
@@ -63,7 +64,7 @@ func (p *proxy) set(change func()) {
 }
 
 // heal makes the network whole.
-func (p *proxy) heal() { p.set(func() { p.cut, p.hole, p.pause = false, false, 0 }) }
+func (p *proxy) heal() { p.set(func() { p.cut, p.hole, p.deaf, p.pause = false, false, false, 0 }) }
 
 func (p *proxy) add(conns ...net.Conn) bool {
 	p.mu.Lock()
@@ -88,7 +89,7 @@ func (p *proxy) serve(client net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
 		both.Go(func() {
-			p.pass(way[0], way[1])
+			p.pass(way[0], way[1], way[0] == server)
 			client.Close()
 			server.Close()
 		})
@@ -96,12 +97,12 @@ func (p *proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-func (p *proxy) pass(from io.Reader, to io.Writer) {
+func (p *proxy) pass(from io.Reader, to io.Writer, back bool) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
 		p.mu.Lock()
-		for p.hole && !p.cut {
+		for (p.hole || p.deaf && back) && !p.cut {
 			p.changed.Wait()
 		}
 		pause := p.pause
