@@ -3,8 +3,15 @@
 -- its body, and two numbers or a key; in KEYS its topic, what is kept of that, and
 -- its id. Returns 1, or an error, for each.
 
+local opened = {} -- topics, by channel: many events may be of one
+
 local function publish(class, channel, keys, body, a, b)
-  local t = open(channel, class, keys)
+  local t = opened[channel]
+  if not t or t.class ~= class then
+    t = open(channel, class, keys)
+    opened[channel] = t
+  end
+  keys = t.keys
   local ttl, ends = 0, 0
   if class == 'r' then ttl = tonumber(b) elseif class == 'l' then ttl = latestTime end
   if ttl > 0 then ends = now + ttl end
@@ -28,6 +35,16 @@ local function publish(class, channel, keys, body, a, b)
   redis.call('SPUBLISH', channel, message)
 end
 
+local function once(id, class, channel, ...)
+  if id and not redis.call('SET', id, '', 'NX', 'PX', 120000) then return end
+  local sent, err = pcall(publish, class, channel, ...)
+  if not sent then
+    opened[channel] = nil -- what it says may not be what is kept
+    if id then redis.call('DEL', id) end
+    error(err)
+  end
+end
+
 local kept = { o = 0, r = 1, l = 2 }
 local results = {}
 local k = 0
@@ -39,16 +56,7 @@ for i = 3, #ARGV, 5 do
     k = k + 1
     id = KEYS[k]
   end
-  local ok, err = pcall(function()
-    if id and not redis.call('SET', id, '', 'NX', 'PX', 120000) then return end
-    local sent, err = pcall(function()
-      publish(class, channel, keys, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
-    end)
-    if not sent then
-      if id then redis.call('DEL', id) end
-      error(err)
-    end
-  end)
+  local ok, err = pcall(once, id, class, channel, keys, ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
   if ok then
     results[#results + 1] = 1
   else

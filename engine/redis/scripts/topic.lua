@@ -91,6 +91,7 @@ local function tend(t, ttl)
   end
   for _, key in ipairs(t.keys) do outlast(key, ttl + every) end
   outlast(t.meta, math.max(25 * hour, ttl + 2 * hour))
-  redis.call('HSET', t.meta, 'n', string.format('%.0f', now + every), 'x', string.format('%.0f', ttl),
+  t.n, t.x = now + every, ttl
+  redis.call('HSET', t.meta, 'n', string.format('%.0f', t.n), 'x', string.format('%.0f', t.x),
     'm', string.format('%.0f', t.m), 't', string.format('%.0f', t.t))
 end
