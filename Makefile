@@ -41,8 +41,9 @@ engines: ## Tests of the engines with real servers, also those in which servers 
 	$(strip KANAVA_ENGINES=all $(GO) test -tags=faults -timeout=15m $(TESTFLAGS) ./engine/... $(ENGINES))
 
 .PHONY: bench-engines
-bench-engines: ## What an event and a topic cost through each engine, beside its client alone
+bench-engines: ## What an event and a topic cost through each engine, beside its client alone and, with Redis, Centrifuge
 	$(GO) test -run '^$$' -bench . $(ENGINES)
+	cd bench/peers && GOWORK=off $(GO) test -run '^$$' -bench . ./redis
 
 .PHONY: race
 race: ## The tests under the race detector, shuffled; needs a C compiler
