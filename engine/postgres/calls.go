@@ -88,6 +88,9 @@ func (e *Engine) try(ctx context.Context, f func(ctx context.Context, conn *pgx.
 		e.trouble.Store(nil)
 		return nil
 	}
+	if code(err) == "25006" { // it takes no writes any more: another connection may lead to one that does
+		conn.Conn().Close(ctx) //nolint:errcheck // it is not used any more
+	}
 	if undefined(err) {
 		if entered := e.enter(ctx, conn.Conn()); entered != nil {
 			return notSentError{entered}

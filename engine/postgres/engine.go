@@ -108,14 +108,28 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.stop()
 	e.mu.Unlock()
-	if started {
-		e.pool.Close()
-	}
 	e.running.Wait()
+	if started {
+		e.closePool(ctx)
+	}
 	if err != nil {
 		return fmt.Errorf("postgres: close: %w", err)
 	}
 	return nil
+}
+
+// closePool ends the connections of the pool. Where the server does not answer it
+// does not wait for longer than ctx: they end by themselves then.
+func (e *Engine) closePool(ctx context.Context) {
+	closed := make(chan struct{})
+	go func() {
+		e.pool.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
 }
 
 // troubled notes why there is no connection.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -251,5 +250,3 @@ func (l *link) connected(ctx context.Context) (*conn, error) {
 		}
 	}
 }
-
-var probes atomic.Uint64

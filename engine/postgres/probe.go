@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,8 @@ import (
 // patience is how long what a probe has sent is awaited before the connection by
 // which it should have come is given up.
 const patience = 3 * time.Second
+
+var probes atomic.Uint64
 
 var errSilent = errors.New("what was sent does not come back")
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	sendTime = 5 * time.Second        // a transaction that takes longer is given up
-	heldTime = 250 * time.Millisecond // for how long a connection waits for a topic that somebody else has
+	heldTime = 100 * time.Millisecond // for how long a connection waits for a topic that somebody else has
 	ttlMost  = 10 * 365 * 24 * time.Hour
 	nameMost = 512
 	keyMost  = 256
@@ -142,9 +142,6 @@ const (
 // somebody else has; 0: not at all.
 func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 	slices.SortFunc(cargo, func(a, b *load) int { return cmp.Compare(a.topic.Name, b.topic.Name) })
-	if wait == 0 && len(cargo) == 1 {
-		wait = heldTime // nothing else waits for it
-	}
 	b := &batch{}
 	for _, ld := range cargo {
 		b.add(&e.opts, ld)
@@ -161,7 +158,7 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 	if err == nil && len(results) != len(cargo) {
 		err = fmt.Errorf("%d answers for %d topics", len(results), len(cargo))
 	}
-	if code(err) == "55P03" && len(cargo) == 1 { // as long as it has waited
+	if code(err) == "55P03" && wait > 0 {
 		results, err = []int32{heldByOther}, nil
 	}
 	if err != nil {
