@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ type Options struct {
 	URL string
 
 	// ListenURL is for the one connection of a node by which events come, which has
-	// to last: it goes past a pooler that gives each transaction another one. "" is
-	// the URL.
+	// to last: it goes past a pooler that URL leads to, which may give each
+	// transaction another one. Nothing is prepared on connections then. "" is URL.
 	ListenURL string
 
 	// Schema is where all tables and functions are, and what names of channels begin
@@ -50,9 +51,6 @@ var goodSchema = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`)
 func (o *Options) complete() error {
 	if o.URL == "" {
 		return errors.New("no URL")
-	}
-	if o.ListenURL == "" {
-		o.ListenURL = o.URL
 	}
 	if o.Schema == "" {
 		o.Schema = "kanava"
@@ -88,6 +86,9 @@ func (o *Options) pool(ready func(ctx context.Context, conn *pgx.Conn) error) (*
 	identify(c.ConnConfig, "kanava")
 	c.MaxConns = int32(o.Conns)
 	c.MinConns, c.MinIdleConns = 0, 0
+	if o.ListenURL != "" && c.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	c.PingTimeout = 3 * time.Second
 	c.AfterConnect = ready
 	return c, nil
@@ -95,7 +96,7 @@ func (o *Options) pool(ready func(ctx context.Context, conn *pgx.Conn) error) (*
 
 // listener returns how the connection is made by which events come.
 func (o *Options) listener() (*pgx.ConnConfig, error) {
-	c, err := pgx.ParseConfig(o.ListenURL)
+	c, err := pgx.ParseConfig(cmp.Or(o.ListenURL, o.URL))
 	if err != nil {
 		return nil, notParsed("ListenURL")
 	}

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kanava-go/kanava/engine"
@@ -37,10 +38,15 @@ func TestHubs(t *testing.T) {
 // network of its own.
 func backend(s *server) enginetest.Backend {
 	var networks sync.Map
+	var number atomic.Int64
 	return enginetest.Backend{
 		New: func(tb testing.TB) engine.Engine {
 			network := newProxy(tb, s.addr)
-			e, err := postgres.New(postgres.Options{URL: urlAt(network.addr()), Logger: slog.New(slog.DiscardHandler)})
+			opts := postgres.Options{URL: urlAt(network.addr()), Logger: slog.New(slog.DiscardHandler)}
+			if number.Add(1)%2 == 0 {
+				opts.ListenURL = opts.URL // as behind a pooler
+			}
+			e, err := postgres.New(opts)
 			if err != nil {
 				tb.Fatal(err)
 			}
