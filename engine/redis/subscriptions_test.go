@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +90,40 @@ func TestD4_SlowConnection(t *testing.T) {
 		events := n.events[top.Name]
 		return len(events) > 0 && events[len(events)-1].At.Offset == at.Offset+1
 	})
+}
+
+// TestEventsAreBounded proves that what waits for a hub that takes nothing is bounded
+// here, where the server is not what bounds it.
+func TestEventsAreBounded(t *testing.T) {
+	s := newServer(t, "--client-output-buffer-limit", "pubsub 0 0 0")
+	opts := redis.Options{Addrs: []string{s.addr}}
+	publisher, n := join(t, opts), join(t, opts)
+	top := topic(engine.Ordered)
+	n.subscribe(top)
+	n.hold = make(chan struct{})
+	before := heapNow()
+	const events, size = 1000, 64 << 10
+	for range events {
+		if err := publisher.Publish(within(t), top, engine.Event{Data: make([]byte, size)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if piled := heapNow() - before; piled > 3*8<<20 {
+		t.Errorf("%d MiB wait of %d", piled>>20, events*size>>20)
+	}
+	close(n.hold)
+	publisher.publish(top, "last")
+	n.until("the last event, or Resumed", func() bool { // a connection may be given up for its silence
+		all := n.events[top.Name]
+		return n.resumed[top.Name] > 0 || len(all) > 0 && string(all[len(all)-1].Data) == "last"
+	})
+}
+
+func heapNow() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // TestD4_SlotMoves proves that topics go on when their slot moves to another server
