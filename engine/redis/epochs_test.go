@@ -3,7 +3,9 @@ package redis_test
 import (
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/redis"
@@ -150,6 +152,28 @@ func TestD1_Offsets(t *testing.T) {
 			if got := texts(page.Events); !slices.Equal(got, []string{"2"}) || page.Events[0].At != page.At {
 				t.Errorf("%q were read", got)
 			}
+		}
+	}
+}
+
+// TestD1_OffsetsOfClasses proves that a topic has one count, also while programs say
+// different things of it, in what is sent as one.
+func TestD1_OffsetsOfClasses(t *testing.T) {
+	n := join(t, redis.Options{Addrs: []string{newServer(t).addr}})
+	top := topic(engine.Recoverable)
+	n.subscribe(top)
+	const each = 100
+	var group sync.WaitGroup
+	for _, class := range []engine.Class{engine.Recoverable, engine.Ordered, engine.Latest} {
+		said := engine.Topic{Name: top.Name, Class: class, Size: 1000, TTL: time.Hour}
+		for range each {
+			group.Go(func() { n.publish(said, "x") })
+		}
+	}
+	group.Wait()
+	for i, ev := range n.next(top, 3*each) {
+		if ev.At.Offset != uint64(i)+1 || ev.Prev != uint64(i) || ev.At.Epoch != n.position(top).Epoch {
+			t.Fatalf("event %d has %v, after %d", i, ev.At, ev.Prev)
 		}
 	}
 }
