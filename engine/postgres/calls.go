@@ -88,8 +88,11 @@ func (e *Engine) try(ctx context.Context, f func(ctx context.Context, conn *pgx.
 		e.trouble.Store(nil)
 		return nil
 	}
-	if code(err) == "25006" { // it takes no writes any more: another connection may lead to one that does
+	switch {
+	case code(err) == "25006": // it takes no writes any more: another connection may lead to one that does
 		conn.Conn().Close(ctx) //nolint:errcheck // it is not used any more
+	case conn.Conn().IsClosed() && ctx.Err() == nil: // others are as good
+		e.pool.Reset()
 	}
 	if undefined(err) {
 		if entered := e.enter(ctx, conn.Conn()); entered != nil {

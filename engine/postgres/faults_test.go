@@ -119,6 +119,41 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestHubThatTakesNothing is that a node whose hub takes no events gives its
+// connection up before the server has to keep much for it, and goes on when it
+// does.
+func TestHubThatTakesNothing(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	n, other := join(t, postgres.Options{URL: s.url()}), join(t, postgres.Options{URL: s.url()})
+	top := topic(engine.Volatile)
+	n.subscribe(top)
+	hold := make(chan struct{})
+	n.mu.Lock()
+	n.hold = hold
+	n.mu.Unlock()
+	data := bytes.Repeat([]byte("x"), 5500)
+	for range 5000 { // 37 MB as it is sent
+		if err := other.Publish(within(t), top, engine.Event{Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listeners := func() string {
+		return s.do("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kanava listener'")
+	}
+	if got := listeners(); got != "2" {
+		t.Fatalf("at first there are %s listeners", got)
+	}
+	s.eventually("connection that is given up", func() bool { return listeners() == "1" })
+	n.mu.Lock()
+	n.hold = nil
+	n.mu.Unlock()
+	close(hold)
+	n.until("Resumed", func() bool { return n.resumed[top.Name] > 0 })
+	count := len(n.come(top))
+	other.publish(top, "after")
+	n.next(top, count+1)
+}
+
 func heapNow() uint64 {
 	runtime.GC()
 	var m runtime.MemStats

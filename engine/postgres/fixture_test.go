@@ -22,7 +22,8 @@ type node struct {
 	events  map[string][]engine.Event
 	resumed map[string]int
 
-	hold    chan struct{}  // Deliver waits until it is closed, if it is set
+	hold    chan struct{}  // guarded by mu; Deliver waits until it is closed, if it is set
+	holding bool           // guarded by mu; Deliver waits
 	deliver engine.Handler // guarded by mu; gets all in the place of what is above
 }
 
@@ -48,11 +49,16 @@ func join(tb testing.TB, opts postgres.Options) *node {
 }
 
 func (n *node) Deliver(topic string, events []engine.Event) {
-	if n.hold != nil {
-		<-n.hold
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if hold := n.hold; hold != nil {
+		n.holding = true
+		n.changed.Broadcast()
+		n.mu.Unlock()
+		<-hold
+		n.mu.Lock()
+		n.holding = false
+	}
 	if n.deliver != nil {
 		n.deliver.Deliver(topic, events)
 		return

@@ -57,7 +57,9 @@ func (l *link) run(ctx context.Context) {
 		if err == nil {
 			attempt = 0
 			l.e.trouble.Store(nil)
-			err = l.serve(ctx, c)
+			if err = l.serve(ctx, c); err != nil {
+				l.e.pool.Reset() // the server has ended, as a rule: nobody is to find that out by an error
+			}
 		}
 		if err != nil {
 			l.e.troubled(fmt.Errorf("listener: %w", err))
@@ -106,8 +108,8 @@ func (l *link) serve(ctx context.Context, c *conn) error {
 	l.mu.Unlock()
 	l.e.subs.lost()
 	close(c.gone)
+	c.end() // whatever the hub does
 	c.inflow.end()
-	c.end()
 	return err
 }
 

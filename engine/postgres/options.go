@@ -43,7 +43,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const dialTime = 5 * time.Second // to connect and sign in
+const (
+	dialTime = 5 * time.Second        // to connect and sign in
+	idleTime = 100 * time.Millisecond // a connection that was not used for so long is tried before it is
+)
 
 var goodSchema = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`)
 
@@ -90,6 +93,7 @@ func (o *Options) pool(ready func(ctx context.Context, conn *pgx.Conn) error) (*
 		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	c.PingTimeout = 3 * time.Second
+	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > idleTime }
 	c.AfterConnect = ready
 	return c, nil
 }

@@ -3,10 +3,14 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/postgres"
@@ -64,25 +68,73 @@ func TestServerThatTakesNoWrites(t *testing.T) {
 	top := topic(engine.Recoverable)
 	n.subscribe(top)
 	n.publish(top, "1")
-	set := func(value string) {
-		s.do("ALTER SYSTEM SET default_transaction_read_only = " + value)
-		s.do("SELECT pg_reload_conf()")
-		s.eventually("setting", func() bool { return s.do("SHOW default_transaction_read_only") == value })
-	}
-	set("on")
+	// Sessions stay as they began, as those with a server stay that is a standby now.
+	set := func(what string) { s.do("BEGIN READ WRITE; ALTER DATABASE postgres " + what + "; COMMIT") }
+	set("SET default_transaction_read_only = on")
+	s.do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kanava'")
 	short, cancel := shortly(t)
 	defer cancel()
-	if err := n.Publish(short, top, engine.Event{Data: []byte("not to come")}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := n.Publish(short, top, engine.Event{ID: "1", Data: []byte("not to come")}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Publish to a server that takes no writes: %v", err)
 	}
 	waiting := make(chan error, 1)
-	go func() { waiting <- n.Publish(within(t), top, engine.Event{Data: []byte("2")}) }()
-	set("off")
+	go func() { waiting <- n.Publish(within(t), top, engine.Event{ID: "2", Data: []byte("2")}) }()
+	set("RESET default_transaction_read_only")
 	if err := <-waiting; err != nil {
 		t.Errorf("Publish when the server takes writes again: %v", err)
 	}
 	n.next(top, 2)
 	if got := n.come(top); len(got) != 2 || got[1] != "2" {
 		t.Errorf("%q came", got)
+	}
+}
+
+// TestD1_PublishedIsOnDisk is that what has been published outlives the server, also
+// where that is told to commit before it has written.
+func TestD1_PublishedIsOnDisk(t *testing.T) {
+	s := newServer(t, "-c", "synchronous_commit=off", "-c", "wal_writer_delay=10s")
+	n := join(t, postgres.Options{URL: s.url()})
+	top := topic(engine.Recoverable)
+	before := n.position(top)
+	for i, publish := range []func(text string){
+		func(text string) { n.insist(top, text) },
+		func(text string) {
+			tx := begin(t, s, pgx.TxOptions{})
+			n.publishTx(tx, top, text)
+			commit(t, tx)
+		},
+	} {
+		publish(strconv.Itoa(i))
+		s.restart(true)
+		if page := n.read(top, before); page.Lost || len(page.Events) != i+1 {
+			t.Errorf("after event %d and a restart %q are kept, lost %v", i, texts(page.Events), page.Lost)
+		}
+	}
+}
+
+// TestLargeEventThatIsGone is that a hub is told when an event cannot be had any
+// more that did not fit into a notification.
+func TestLargeEventThatIsGone(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	n, other := join(t, postgres.Options{URL: s.url()}), join(t, postgres.Options{URL: s.url()})
+	for _, class := range []engine.Class{engine.Volatile, engine.Latest, engine.Ordered, engine.Recoverable} {
+		top := topic(class)
+		n.subscribe(top)
+		hold := make(chan struct{})
+		n.mu.Lock()
+		n.hold = hold
+		n.mu.Unlock()
+		other.publish(top, "held up")
+		n.until("Deliver", func() bool { return n.holding })
+		other.publish(top, strings.Repeat("x", 100_000), "after")
+		s.do("DELETE FROM kanava.payloads; DELETE FROM kanava.events")
+		n.mu.Lock()
+		n.hold = nil
+		n.mu.Unlock()
+		close(hold)
+		n.until("Resumed", func() bool { return n.resumed[top.Name] > 0 })
+		if got := n.come(top); !slices.Equal(got, []string{"held up", "after"}) {
+			t.Errorf("%v: %.100q came", class, got)
+		}
 	}
 }
