@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/postgres"
@@ -98,5 +100,34 @@ func TestD2_OtherDataBeginsEpochs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestD1_OffsetsOfClasses is that a topic has one count, also while programs say
+// different things of it, and that each publication keeps what it says.
+func TestD1_OffsetsOfClasses(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	n := join(t, postgres.Options{URL: s.url()})
+	top := topic(engine.Recoverable)
+	n.subscribe(top)
+	const each = 100
+	var group sync.WaitGroup
+	for _, class := range []engine.Class{engine.Recoverable, engine.Ordered, engine.Latest} {
+		said := engine.Topic{Name: top.Name, Class: class, Size: 1000, TTL: time.Hour}
+		for range each {
+			group.Go(func() { n.publish(said, "x") })
+		}
+	}
+	group.Wait()
+	for i, ev := range n.next(top, 3*each) {
+		if ev.At.Offset != uint64(i)+1 || ev.Prev != uint64(i) || ev.At.Epoch != n.position(top).Epoch {
+			t.Fatalf("event %d has %v, after %d", i, ev.At, ev.Prev)
+		}
+	}
+	if got := s.do("SELECT count(*) FROM kanava.events"); got != "100" {
+		t.Errorf("%s events are kept, want 100", got)
+	}
+	if got := s.do("SELECT count(*) FROM kanava.latest"); got != "1" {
+		t.Errorf("%s keys are kept, want 1", got)
 	}
 }

@@ -22,11 +22,12 @@ const (
 
 // publication is an event on its way to the server.
 type publication struct {
-	id   []byte // digest; nil if it has none
-	key  []byte
-	body []byte
-	gone atomic.Bool // nobody waits for it
-	done chan error  // takes one
+	topic engine.Topic
+	id    []byte // digest; nil if it has none
+	key   []byte
+	body  []byte
+	gone  atomic.Bool // nobody waits for it
+	done  chan error  // takes one
 }
 
 func (p *publication) cost() int64 { return int64(pendingCost + len(p.body) + len(p.key)) }
@@ -34,7 +35,7 @@ func (p *publication) cost() int64 { return int64(pendingCost + len(p.body) + le
 // line has the publications to one topic that wait. One transaction at a time
 // has some of them, so that they keep their order.
 type line struct {
-	topic   engine.Topic // as the last one has said
+	name    string
 	waiting []*publication
 	busy    bool // stands in a crew's list, or is being sent
 	held    bool // somebody else has the topic at present
@@ -67,10 +68,10 @@ func (q *pending) init(conns int) {
 	q.held.most = max(1, conns/2-1)
 }
 
-// crewOf returns who sends a line. The caller holds mu.
+// crewOf returns who sends a line, which is not empty. The caller holds mu.
 func (q *pending) crewOf(l *line) *crew {
 	switch {
-	case l.topic.Class == engine.Volatile:
+	case l.waiting[0].topic.Class == engine.Volatile:
 		return &q.volatile
 	case l.held:
 		return &q.held
@@ -80,19 +81,18 @@ func (q *pending) crewOf(l *line) *crew {
 }
 
 // enqueue puts a publication on its way.
-func (e *Engine) enqueue(t engine.Topic, p *publication) error {
+func (e *Engine) enqueue(p *publication) error {
 	q := &e.pending
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.bytes+p.cost() > pendingMost {
 		return ErrFull
 	}
-	l := q.lines[t.Name]
+	l := q.lines[p.topic.Name]
 	if l == nil {
-		l = &line{}
-		q.lines[t.Name] = l
+		l = &line{name: p.topic.Name}
+		q.lines[l.name] = l
 	}
-	l.topic = t
 	l.waiting = append(l.waiting, p)
 	q.bytes += p.cost()
 	q.number++
@@ -139,7 +139,7 @@ func (e *Engine) work(c *crew) {
 // load is what is sent of one line.
 type load struct {
 	line  *line
-	topic engine.Topic
+	topic engine.Topic // that of all
 	of    []*publication
 	again bool // it was not sent, and is to be
 	held  bool // because somebody else has the topic
@@ -156,17 +156,22 @@ func (e *Engine) take(c *crew) (cargo []*load) {
 		l := c.ready[0]
 		c.ready[0] = nil
 		c.ready = c.ready[1:]
-		ld := &load{line: l, topic: l.topic}
+		ld := &load{line: l}
 		for len(l.waiting) > 0 && number < batchMost && bytes < batchBytes {
 			p := l.waiting[0]
+			gone := p.gone.Load()
+			if !gone && (len(ld.of) == 0 && q.crewOf(l) != c || len(ld.of) > 0 && p.topic != ld.topic) {
+				break // the same topic, of which something else is said
+			}
 			l.waiting[0] = nil
 			l.waiting = l.waiting[1:]
-			if p.gone.Load() {
+			if gone {
 				q.left(p)
 				continue
 			}
 			number++
 			bytes += p.cost()
+			ld.topic = p.topic
 			ld.of = append(ld.of, p)
 		}
 		if len(ld.of) == 0 {
@@ -215,7 +220,7 @@ func (e *Engine) settle(l *line) {
 	if len(l.waiting) > 0 {
 		e.ready(l)
 	} else if !l.busy {
-		delete(e.pending.lines, l.topic.Name)
+		delete(e.pending.lines, l.name)
 	}
 }
 

@@ -39,7 +39,7 @@ func (e *Engine) publish(ctx context.Context, t engine.Topic, ev *engine.Event) 
 	if err != nil {
 		return err
 	}
-	if err := e.enqueue(t, p); err != nil {
+	if err := e.enqueue(p); err != nil {
 		return err
 	}
 	select {
@@ -59,7 +59,7 @@ func newPublication(t engine.Topic, ev *engine.Event) (*publication, error) {
 	if t.Name == "" || len(t.Name) > nameMost || len(ev.Key) > keyMost {
 		return nil, errors.New("the name of the topic has to have 1 to 512 bytes, and the key 256 at most")
 	}
-	p := &publication{key: []byte(ev.Key), body: newBody(ev), done: make(chan error, 1)}
+	p := &publication{topic: t, key: []byte(ev.Key), body: newBody(ev), done: make(chan error, 1)}
 	if ev.ID != "" {
 		p.id = idDigest(ev.ID)
 	}
@@ -151,7 +151,8 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 	}
 	var results []int32
 	err := e.send(func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, e.sql("SELECT {schema}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
+		return conn.QueryRow(ctx, e.sql(`SELECT {schema}.publish($1::bytea[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::int[],
+			$9::bytea[], $10::bytea[], $11::bytea[], $12::int[], $13::text[], $14::int)`),
 			b.names, b.classes, b.sizes, b.ttls, b.channels, b.heads, b.counts, b.packs,
 			b.ids, b.keys, b.bodies, b.fits, b.texts, wait.Milliseconds()).Scan(&results)
 	})
@@ -188,7 +189,7 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 
 // makeTopics sees to it that topics have rows.
 func (e *Engine) makeTopics(ctx context.Context, conn *pgx.Conn, names [][]byte) error {
-	_, err := conn.Exec(ctx, e.sql("SELECT {schema}.make($1)"), names)
+	_, err := conn.Exec(ctx, e.sql("SELECT {schema}.make($1::bytea[])"), names)
 	return err
 }
 
@@ -227,7 +228,7 @@ func (e *Engine) sendVolatile(cargo []*load) {
 		}
 	}
 	err := e.send(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, e.sql("SELECT {schema}.pass($1, $2, $3, $4)"), channels, heads, texts, bodies)
+		_, err := conn.Exec(ctx, e.sql("SELECT {schema}.pass($1::text[], $2::text[], $3::text[], $4::bytea[])"), channels, heads, texts, bodies)
 		return err
 	})
 	if err != nil {
