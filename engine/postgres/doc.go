@@ -1,5 +1,5 @@
 // Package postgres joins the hubs of several nodes by PostgreSQL, from version 14
-// on: one database, also one that the program has anyway. [New] says which, and
+// on (it is tested with 15): one database, also one that the program has anyway. [New] says which, and
 // [PublishTx] publishes in a transaction of the program's: an event is seen if and
 // only if that commits.
 //

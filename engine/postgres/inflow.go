@@ -193,7 +193,7 @@ func (f *inflow) fetch(parcels []parcel) {
 	ctx, cancel := context.WithTimeout(e.life, fetchTime)
 	defer cancel()
 	err := e.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, e.sql("SELECT n, body FROM {schema}.fetch($1, $2)"), topics, numbers)
+		rows, err := conn.Query(ctx, e.sql("SELECT n, body FROM {schema}.fetch($1::bigint[], $2::bigint[])"), topics, numbers)
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // after Commit it has nothing to do
-	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", schema+".migrations"); err != nil {
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", schema+".migrations"); err != nil {
 		return err
 	}
 	// The names are checked: they need no quotes.
@@ -74,7 +74,7 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 		if _, err := tx.Exec(ctx, inSchema(schema, migrations[i]), pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
-		if _, err := tx.Exec(ctx, inSchema(schema, "INSERT INTO {schema}.migrations (version) VALUES ($1)"), i+1); err != nil {
+		if _, err := tx.Exec(ctx, inSchema(schema, "INSERT INTO {schema}.migrations (version) VALUES ($1::int)"), i+1); err != nil {
 			return err
 		}
 	}

@@ -53,7 +53,7 @@ func (e *Engine) positions(ctx context.Context, conn *pgx.Conn, topics []engine.
 // askPositions asks for positions. Old are the names of topics whose rows have to
 // be told that they are used, missing of those without one.
 func (e *Engine) askPositions(ctx context.Context, conn *pgx.Conn, names [][]byte, positions []engine.Position) (old, missing [][]byte, err error) {
-	rows, err := conn.Query(ctx, e.sql("SELECT n, epoch, seq, old FROM {schema}.positions($1)"), names)
+	rows, err := conn.Query(ctx, e.sql("SELECT n, epoch, seq, old FROM {schema}.positions($1::bytea[])"), names)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -55,7 +55,7 @@ func (e *Engine) probe(ctx context.Context) error {
 	err = e.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		seen := e.log.seen()
 		var at *string
-		err := conn.QueryRow(ctx, e.sql("SELECT {schema}.enter($1::text::pg_lsn)::text FROM pg_notify($2, $3)"), seen, e.opts.probeChannel(e.id), what).Scan(&at)
+		err := conn.QueryRow(ctx, e.sql("SELECT {schema}.enter($1::text::pg_lsn)::text FROM pg_notify($2::text, $3::text)"), seen, e.opts.probeChannel(e.id), what).Scan(&at)
 		if err == nil {
 			e.log.entered(seen, at)
 		}

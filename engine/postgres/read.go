@@ -48,7 +48,7 @@ func (e *Engine) read(ctx context.Context, conn *pgx.Conn, t engine.Topic, since
 // readPage reads a page. The error is pgx.ErrNoRows if the topic has no row.
 func (e *Engine) readPage(ctx context.Context, conn *pgx.Conn, t engine.Topic, since engine.Position, limit int) (page engine.Page, err error) {
 	// Beyond 2^53 nothing has an offset.
-	rows, err := conn.Query(ctx, e.sql("SELECT epoch, seq, at, body FROM {schema}.read($1, $2, $3, $4, $5, $6)"),
+	rows, err := conn.Query(ctx, e.sql("SELECT epoch, seq, at, body FROM {schema}.read($1::bytea, $2::text, $3::text, $4::bigint, $5::int, $6::bigint)"),
 		[]byte(t.Name), classes[t.Class], since.Epoch, int64(min(since.Offset, 1<<53)), min(limit, 1<<20), pageBytes)
 	if err != nil {
 		return page, err

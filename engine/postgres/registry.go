@@ -17,7 +17,7 @@ const entriesMost = 64
 
 // Renew implements [engine.Registry].
 func (e *Engine) Renew(ctx context.Context, owner string, ttl time.Duration) (held bool, err error) {
-	if err := e.row(ctx, &held, "SELECT {schema}.renew($1, $2)", []byte(owner), ttlMillis(ttl)); err != nil {
+	if err := e.row(ctx, &held, "SELECT {schema}.renew($1::bytea, $2::bigint)", []byte(owner), ttlMillis(ttl)); err != nil {
 		return false, fmt.Errorf("postgres: renew: %w", err)
 	}
 	return held, nil
@@ -58,7 +58,7 @@ func (e *Engine) Put(ctx context.Context, en engine.Entry) error {
 	if value == nil {
 		value = []byte{}
 	}
-	if err := e.exec(ctx, "SELECT {schema}.put($1, $2, $3, $4, $5)", []byte(en.Group), []byte(en.Member), []byte(en.Owner), value, lasts); err != nil {
+	if err := e.exec(ctx, "SELECT {schema}.put($1::bytea, $2::bytea, $3::bytea, $4::bytea, $5::bigint)", []byte(en.Group), []byte(en.Member), []byte(en.Owner), value, lasts); err != nil {
 		return fmt.Errorf("postgres: put: %w", err)
 	}
 	return nil
@@ -91,7 +91,7 @@ func (e *Engine) Entries(ctx context.Context, group string) iter.Seq2[engine.Ent
 func (e *Engine) entriesAfter(ctx context.Context, group string, last engine.Entry) (page []engine.Entry, err error) {
 	err = e.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		page = nil
-		rows, err := conn.Query(ctx, e.sql("SELECT member, owner, value FROM {schema}.entries($1, $2, $3, $4)"),
+		rows, err := conn.Query(ctx, e.sql("SELECT member, owner, value FROM {schema}.entries($1::bytea, $2::bytea, $3::bytea, $4::int)"),
 			[]byte(group), []byte(last.Member), []byte(last.Owner), entriesMost)
 		if err != nil {
 			return err
@@ -116,7 +116,7 @@ func (e *Engine) Keep(ctx context.Context, key string, value []byte, ttl time.Du
 	if value == nil {
 		value = []byte{}
 	}
-	if err := e.row(ctx, &kept, "SELECT {schema}.keep($1, $2, $3)", []byte(key), value, ttlMillis(ttl)); err != nil {
+	if err := e.row(ctx, &kept, "SELECT {schema}.keep($1::bytea, $2::bytea, $3::bigint)", []byte(key), value, ttlMillis(ttl)); err != nil {
 		return nil, fmt.Errorf("postgres: keep: %w", err)
 	}
 	return kept, nil
@@ -124,7 +124,7 @@ func (e *Engine) Keep(ctx context.Context, key string, value []byte, ttl time.Du
 
 // Forget implements [engine.Registry].
 func (e *Engine) Forget(ctx context.Context, key string) error {
-	if err := e.exec(ctx, "DELETE FROM {schema}.kept WHERE key = $1", []byte(key)); err != nil {
+	if err := e.exec(ctx, "DELETE FROM {schema}.kept WHERE key = $1::bytea", []byte(key)); err != nil {
 		return fmt.Errorf("postgres: forget: %w", err)
 	}
 	return nil

@@ -43,8 +43,11 @@ func backend(s *server) enginetest.Backend {
 		New: func(tb testing.TB) engine.Engine {
 			network := newProxy(tb, s.addr)
 			opts := postgres.Options{URL: urlAt(network.addr()), Logger: slog.New(slog.DiscardHandler)}
-			if number.Add(1)%2 == 0 {
+			switch number.Add(1) % 3 {
+			case 1:
 				opts.ListenURL = opts.URL // as behind a pooler
+			case 2:
+				opts.URL += "&default_query_exec_mode=exec" // as some ask for behind one
 			}
 			e, err := postgres.New(opts)
 			if err != nil {

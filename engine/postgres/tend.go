@@ -55,7 +55,7 @@ func (e *Engine) freeNotifications(ctx context.Context) error {
 	var ended int
 	err := e.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-			WHERE pg_notification_queue_usage() > 0.05 AND application_name = $1 AND usename = current_user
+			WHERE pg_notification_queue_usage() > 0.05 AND application_name = $1::text AND usename = current_user
 				AND datname = current_database() AND wait_event = 'ClientWrite'`, listenerName).Scan(&ended)
 	})
 	if ended > 0 {

@@ -81,7 +81,8 @@ func (e *Engine) publishTx(ctx context.Context, tx Tx, t engine.Topic, ev *engin
 		begin = volatileHead(t)
 	}
 	publish := func() (result int, err error) {
-		err = tx.QueryRow(ctx, e.sql("SELECT {schema}.publish_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
+		err = tx.QueryRow(ctx, e.sql(`SELECT {schema}.publish_one($1::bytea, $2::text, $3::int, $4::bigint, $5::text, $6::text,
+			$7::bytea, $8::bytea, $9::bytea, $10::text)`),
 			[]byte(t.Name), classes[t.Class], min(max(t.Size, 1), 1<<30), ttlMillis(t.TTL), e.opts.channel(channelOf(t.Name)), begin,
 			p.id, p.key, body, text).Scan(&result)
 		return result, err

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,6 +215,122 @@ func TestTransactionsThatStayOpen(t *testing.T) {
 		if got := n.come(top); !slices.Equal(got, want) {
 			t.Errorf("%q came, want %q", got, want)
 		}
+	}
+}
+
+// TestTransactionsAtOnce is that each topic has the events of all transactions that
+// have committed, in the order in which they had it, whoever publishes besides.
+func TestTransactionsAtOnce(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	n, other := join(t, postgres.Options{URL: s.url()}), join(t, postgres.Options{URL: s.url()})
+	var topics []engine.Topic
+	starts := make([]engine.Position, 3)
+	for i := range starts {
+		topics = append(topics, topic(engine.Recoverable))
+		n.subscribe(topics[i])
+		starts[i] = n.position(topics[i])
+	}
+	s.do("CREATE TABLE said (topic int, number serial, text text)") // in the order of those who have the topic
+	var publishing sync.WaitGroup
+	committed := make([]atomic.Int64, len(topics))
+	for w := range 6 {
+		publishing.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(w)))
+			for i := range 40 {
+				text := fmt.Sprint(w, " ", i)
+				if w >= 4 { // without a transaction
+					k := random.IntN(len(topics))
+					other.publish(topics[k], text)
+					committed[k].Add(1)
+					continue
+				}
+				tx := begin(t, s, pgx.TxOptions{})
+				in := make([]bool, len(topics))
+				for k := range topics { // all in one order
+					if in[k] = random.IntN(2) == 0; in[k] {
+						n.publishTx(tx, topics[k], text)
+						if _, err := tx.Exec(within(t), "INSERT INTO said (topic, text) VALUES ($1, $2)", k, text); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				if random.IntN(3) == 0 {
+					tx.Rollback(within(t))
+				} else {
+					commit(t, tx)
+					for k := range topics {
+						if in[k] {
+							committed[k].Add(1)
+						}
+					}
+				}
+				tx.Conn().Close(within(t))
+			}
+		})
+	}
+	publishing.Wait()
+	for k, top := range topics {
+		n.next(top, int(committed[k].Load()))
+		got := n.come(top)
+		page := n.read(top, starts[k])
+		if kept := texts(page.Events); !slices.Equal(got, kept) || page.Lost || int64(len(got)) != committed[k].Load() {
+			t.Errorf("topic %d: %d events came, %d are kept, %d were committed", k, len(got), len(kept), committed[k].Load())
+		}
+		for i, ev := range page.Events {
+			if want := starts[k].Offset + uint64(i); ev.Prev != want || ev.At.Offset != want+1 {
+				t.Fatalf("topic %d: event %d is at %v after %d", k, i, ev.At, ev.Prev)
+			}
+		}
+		var inTransactions []string
+		for _, text := range got {
+			if text[0] < '4' {
+				inTransactions = append(inTransactions, text)
+			}
+		}
+		if want := s.do(fmt.Sprintf("SELECT string_agg(text, ',' ORDER BY number) FROM said WHERE topic = %d", k)); strings.Join(inTransactions, ",") != want {
+			t.Errorf("topic %d: the order is %q, want %q", k, inTransactions, want)
+		}
+	}
+}
+
+// TestTransactionOfAnyDriver is that it does not matter how a program's driver sends
+// what PublishTx wants, NULL above all.
+func TestTransactionOfAnyDriver(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	n := join(t, postgres.Options{URL: s.url()})
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		config, err := pgx.ParseConfig(s.url())
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.DefaultQueryExecMode = mode
+		conn, err := pgx.ConnectConfig(within(t), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, class := range []engine.Class{engine.Volatile, engine.Latest, engine.Ordered, engine.Recoverable} {
+			top := topic(class)
+			n.subscribe(top)
+			tx, err := conn.Begin(within(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.publishTx(tx, top, "1")
+			n.publishTx(tx, top, "2") // neither has an ID
+			commit(t, tx)
+			n.next(top, 2)
+			if got := n.come(top); !slices.Equal(got, []string{"1", "2"}) {
+				t.Errorf("%v, %v: %q came", mode, class, got)
+			}
+		}
+		conn.Close(within(t))
+	}
+	// A driver that makes an empty value of NULL.
+	top := topic(engine.Ordered)
+	before := n.position(top)
+	s.do("SELECT kanava.publish_one('" + top.Name + "', 'o', 1, 1, 'kanava_0', 'x o', '', '', '', 'AA') FROM generate_series(1, 2)")
+	if after := n.position(top); after.Offset != before.Offset+2 {
+		t.Errorf("two events without an ID moved the topic from %v to %v", before, after)
 	}
 }
 

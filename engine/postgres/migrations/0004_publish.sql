@@ -154,7 +154,8 @@ BEGIN
 END
 $$;
 
--- publish_one publishes one event in a transaction of somebody else.
+-- publish_one publishes one event in a transaction of somebody else, whose driver
+-- may make nothing of NULL: an id that is empty is none.
 CREATE FUNCTION {schema}.publish_one(
     name bytea, class text, size int, ttl bigint, channel text, head text, id bytea, key bytea, body bytea, text text
 ) RETURNS int LANGUAGE plpgsql AS $$
@@ -164,6 +165,6 @@ BEGIN
         RETURN 0;
     END IF;
     RETURN ({schema}.publish(ARRAY[name], ARRAY[class], ARRAY[size], ARRAY[ttl], ARRAY[channel], ARRAY[head], ARRAY[1], ARRAY[1],
-        ARRAY[id], ARRAY[key], ARRAY[body], ARRAY[1], ARRAY[text], -1))[1];
+        ARRAY[nullif(id, '')], ARRAY[key], ARRAY[body], ARRAY[1], ARRAY[text], -1))[1];
 END
 $$;
