@@ -24,9 +24,10 @@
 // and 64. Every 30 s one of the nodes deletes what has ended, in steps of 2,000 rows.
 //
 // Events come by LISTEN and NOTIFY, on 64 channels, kanava_0 to kanava_63, over
-// which topics are spread by a digest of their names. A notification has several
-// events of a topic, or says where a large one is. What Probe sends comes by
-// kanava_p_ENGINE. A node has one connection for that, and up to Options.Conns for
+// which topics are spread by a digest of their names: a node is sent all events of
+// the channels that its topics have, and drops those of other topics. A
+// notification has several events of a topic, or says where a large one is. What
+// Probe sends comes by kanava_p_ENGINE. A node has one connection for that, and up to Options.Conns for
 // all else.
 //
 // # What is promised
@@ -35,6 +36,9 @@
 // synchronous_commit says, on those of its standbys: an engine sets that to on
 // where it is off. Who publishes to a topic holds its row until then, so events
 // have one order, in which they are numbered, committed and delivered.
+//
+// Who publishes when a connection breaks gets an error, for nobody knows whether the
+// event was published; one with an ID the engine publishes again by itself.
 //
 // A server that is killed and comes back with its data has lost nothing, and
 // epochs go on. They end, for all topics, when other data may have taken the place
