@@ -42,6 +42,12 @@ type loop struct {
 	sleep  func(fd uintptr) bool
 	came   int // what sleep has got
 
+	// The same, for what is sent together: see Turn.Send.
+	sends    []delivery
+	room     []byte // what they send
+	uring    *ring
+	ringless bool // it can have none
+
 	mu      sync.Mutex
 	open    bool            // guarded by mu, as is all that follows: the loop runs
 	epoll   *os.File        // while open
@@ -246,6 +252,11 @@ func (l *loop) end() {
 	_ = l.epoll.Close()
 	_ = syscall.Close(l.bell)
 	l.open, l.epoll, l.raw = false, nil, nil
+	if l.uring != nil {
+		l.uring.close()
+		l.uring = nil
+	}
+	l.room, l.sends = nil, nil
 	l.members, l.free, l.inbox, l.poked, l.todo, l.wheel = nil, nil, nil, nil, nil, wheel{}
 }
 
@@ -273,6 +284,7 @@ func (l *loop) run() {
 		t.loop = nil
 		turns.Put(t)
 	}()
+	l.flush() // what the goroutine has left that had the loop before
 	for {
 		for l.done < len(l.todo) {
 			x := &l.todo[l.done]
@@ -285,6 +297,7 @@ func (l *loop) run() {
 				return
 			}
 		}
+		l.flush()
 		if !l.gather(t) {
 			over = true
 			return

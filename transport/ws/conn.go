@@ -80,6 +80,8 @@ const (
 	queued                 // the loop was told to write
 	toRead                 // it was told to read on, to the end
 	blocked                // there is a writer, which waits for room
+	lodged                 // the loop has what is to be sent next, and the socket must stay; changes with io held
+	doomed                 // and it is to be closed then; the same
 )
 
 func (f *flags) has(bit uint32) bool { return f.v.Load()&bit != 0 }

@@ -3,6 +3,7 @@
 package ws
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"sync"
@@ -20,6 +21,9 @@ import (
 // it in a function; it gives its part back by setting blocked where the socket
 // has no room, and whoever clears that goes on.
 type looped struct{ *conn }
+
+// looper is what lends a batch a loop.
+type looper = poll.Turn
 
 // socket is what a looped wire needs of a connection.
 type socket struct {
@@ -146,6 +150,9 @@ func (w looped) Handle(t *poll.Turn, e poll.Event) {
 		return
 	}
 
+	if work {
+		t.Flush() // what others are told does not wait for functions
+	}
 	t.Enter()
 	defer t.Leave()
 	if free {
@@ -155,7 +162,12 @@ func (w looped) Handle(t *poll.Turn, e poll.Event) {
 		w.link.Work(host{t})
 	}
 	if w.flags.take(queued) { // also by what the functions said
-		w.write(scratch(t))
+		out := scratch(t)
+		if !work && !free {
+			out.turn = t
+		}
+		w.write(out)
+		out.turn = nil
 	}
 }
 
@@ -229,12 +241,56 @@ func (w looped) look() {
 }
 
 func (w looped) send(out *batch, last bool) error {
+	if !last && w.sendSoon(out) {
+		return errLater
+	}
 	err := w.push(&out.todo)
 	if !errors.Is(err, syscall.EAGAIN) {
 		return err
 	}
 	w.stuck = &stuck{todo: out.keep(), last: last, progress: clock()}
 	return w.block()
+}
+
+// sendSoon has the loop send the batch with those of others, if it can.
+func (w looped) sendSoon(out *batch) bool {
+	t := out.turn
+	if t == nil || len(out.todo) != 1 || !t.Leave() {
+		return false
+	}
+	defer t.Enter()
+	w.io.Lock()
+	defer w.io.Unlock()
+	if w.fd < 0 {
+		return false
+	}
+	sending()
+	if !t.Send(int(w.fd), out.todo[0], w) {
+		return false
+	}
+	w.flags.set(lodged)
+	return true
+}
+
+// Sent implements [poll.Sender].
+func (w looped) Sent(b []byte, n int, errno syscall.Errno) {
+	w.io.Lock()
+	w.flags.clear(lodged)
+	if w.flags.has(doomed) {
+		w.shut()
+	}
+	w.io.Unlock()
+	var err error
+	switch {
+	case errno == syscall.EAGAIN, errno == 0 && n < len(b):
+		w.stuck = &stuck{todo: net.Buffers{bytes.Clone(b[n:])}, progress: clock()}
+		err = w.block()
+	case errno != 0:
+		err = errno
+	}
+	if w.sent(err, false) && !w.writing.CompareAndSwap(running, idle) {
+		w.startWriter() // there is news
+	}
 }
 
 // writeOn goes on with what is stuck.

@@ -10,3 +10,6 @@ type socket struct{}
 func (c *conn) wire() wire { return c.streamed }
 
 func (*conn) loop(net.Conn, link, []byte) bool { return false }
+
+// looper has no use either.
+type looper struct{}

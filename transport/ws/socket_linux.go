@@ -158,6 +158,15 @@ func (w looped) close(hard bool) {
 	if hard {
 		_ = syscall.SetsockoptLinger(int(w.fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 	}
+	if w.flags.has(lodged) {
+		w.flags.set(doomed)
+		return
+	}
+	w.shut()
+}
+
+// shut closes the socket; io is held.
+func (w looped) shut() {
 	w.place.Leave()
 	_ = syscall.Close(int(w.fd))
 	w.fd = -1

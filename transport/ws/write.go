@@ -82,6 +82,9 @@ func (c *conn) flush(out *batch) bool {
 		if !last {
 			end = c.gather(out)
 		}
+		if end != nil {
+			out.turn = nil // it goes on behind this batch
+		}
 		if !out.empty() {
 			out.finish()
 			if !c.sent(c.wire().send(out, last), last) {
@@ -200,6 +203,7 @@ type batch struct {
 	todo   net.Buffers // what of vecs is not written yet
 	packed []byte      // where messages are compressed
 	last   lastBatch
+	turn   *looper // of a loop that may send it together with others; nil where it may not
 }
 
 // lastBatch is a batch of shared frames, and nothing else: the subscribers of a
