@@ -2,13 +2,16 @@ package kanava_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/memory"
 	"github.com/kanava-go/kanava/kanavatest"
 )
@@ -24,8 +27,15 @@ type presentNode struct {
 
 func newPresentNode(t *testing.T, ground *memory.Backend) *presentNode {
 	t.Helper()
-	n := &presentNode{engine: ground.Engine()}
-	n.hub = kanava.NewEventHub(kanava.HubOptions{Engine: n.engine, Logger: slog.New(slog.DiscardHandler)})
+	en := ground.Engine()
+	return newPresentNodeOn(t, en, en)
+}
+
+// newPresentNodeOn makes a node that uses an engine through another.
+func newPresentNodeOn(t *testing.T, en *memory.Engine, through engine.Engine) *presentNode {
+	t.Helper()
+	n := &presentNode{engine: en}
+	n.hub = kanava.NewEventHub(kanava.HubOptions{Engine: through, Logger: slog.New(slog.DiscardHandler)})
 	n.rooms = kanava.NewTopic[string](n.hub, "room")
 	n.there = kanava.NewPresence[string](n.hub, "room")
 	t.Cleanup(n.hub.Close)
@@ -162,6 +172,57 @@ func TestD12_AnEngineThatIsAway(t *testing.T) {
 }
 
 // An announcement that is lost is found by reading.
+// unsure is an engine whose answers to Renew can be lost.
+type unsure struct {
+	*memory.Engine
+
+	mu   sync.Mutex // guards lost
+	lost func() (ask bool)
+}
+
+func (u *unsure) Renew(ctx context.Context, owner string, ttl time.Duration) (bool, error) {
+	u.mu.Lock()
+	lost := u.lost
+	u.mu.Unlock()
+	if lost == nil {
+		return u.Engine.Renew(ctx, owner, ttl)
+	}
+	if lost() {
+		_, _ = u.Engine.Renew(ctx, owner, ttl)
+	}
+	return false, errors.New("the answer is lost")
+}
+
+func (u *unsure) lose(lost func() (ask bool)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lost = lost
+}
+
+// TestD12_ALeaseWhoseAnswerIsLost: a node that cannot know whether its lease had
+// ended says again who is there.
+func TestD12_ALeaseWhoseAnswerIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ground := memory.New()
+		leases := &unsure{Engine: ground.Engine()}
+		a, b := newPresentNodeOn(t, leases.Engine, leases), newPresentNode(t, ground)
+		ann := a.arrive(t, "ann", "1")
+		time.Sleep(time.Minute)
+		leases.lose(func() bool { return false })
+		time.Sleep(time.Minute) // the lease has ended
+		leases.lose(func() bool { return true })
+		time.Sleep(2 * time.Second) // another has begun, which the node does not know
+		leases.lose(nil)
+		time.Sleep(2 * time.Minute)
+		for _, n := range []*presentNode{a, b} {
+			if got := n.members(t); got != "ann=1×1 1" {
+				t.Error(got)
+			}
+		}
+		ann.Leave()
+	})
+}
+
 func TestD12_LostAnnouncements(t *testing.T) {
 	onPresentNodes(t, func(t *testing.T, a, b *presentNode) {
 		w := b.watch(t)

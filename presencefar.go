@@ -111,6 +111,7 @@ func (f *farLeases) owner(id string) *farOwner {
 }
 
 func (f *farLeases) renewing(id string, o *farOwner) {
+	doubt := false // a call that has failed may have begun another lease
 	for first := true; ; {
 		ctx, cancel := limited(f.k.ctx, engineTime)
 		held, err := f.k.engine.Renew(ctx, id, leaseTime)
@@ -118,11 +119,13 @@ func (f *farLeases) renewing(id string, o *farOwner) {
 		wait := renewTime
 		switch {
 		case err != nil:
+			doubt = true
 			wait = time.Second/2 + rand.N(time.Second) //nolint:gosec // spreads nodes
 		case first:
-			first = false
+			first, doubt = false, false
 			close(o.begun)
-		case !held:
+		case !held || doubt:
+			doubt = false
 			f.mu.Lock()
 			for _, l := range o.said {
 				f.send(l)
