@@ -53,7 +53,7 @@ func (e *Engine) endTurn(r retention) {
 // turns is a stream that takes one message of each subject. Of several who make
 // it at once all get the same, as it has but one name.
 func (e *Engine) turns() natsgo.StreamConfig {
-	return natsgo.StreamConfig{
+	c := natsgo.StreamConfig{
 		Name:                 e.names.turns(),
 		Description:          "Kanava: see the package engine/nats",
 		Subjects:             []string{e.names.turn("*")},
@@ -65,6 +65,10 @@ func (e *Engine) turns() natsgo.StreamConfig {
 		DiscardNewPerSubject: true,
 		MaxAge:               turnTime,
 		Duplicates:           turnTime,
-		Storage:              natsgo.MemoryStorage, // a restart ends all turns
+		Storage:              natsgo.FileStorage,
 	}
+	if e.keep.InMemory {
+		c.Storage = natsgo.MemoryStorage
+	}
+	return c
 }
