@@ -77,7 +77,7 @@ type completion struct {
 
 // newRing makes a ring for up to n at once, which is a power of two. The error
 // says why there can be none: the kernel is older than 5.19, or does not let us.
-func newRing(n int) (r *ring, err error) {
+func newRing(n int) (_ *ring, err error) {
 	if strings.HasPrefix(runtime.GOARCH, "mips") {
 		return nil, errors.New("poll: no numbers for this processor")
 	}
@@ -86,7 +86,7 @@ func newRing(n int) (r *ring, err error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("poll: io_uring_setup: %w", errno)
 	}
-	r = &ring{fd: int(fd)}
+	r := &ring{fd: int(fd)}
 	defer func() {
 		if err != nil {
 			r.close()

@@ -183,6 +183,7 @@ func (x *loopShake) hasCome() {
 // answer opens the connection, or refuses it. Since opening runs functions of
 // the program the loop may go on without it.
 func (x *loopShake) answer(t *poll.Turn, buf []byte, end int) {
+	t.Flush()
 	t.Enter()
 	defer t.Leave()
 	remote := "@" // as package net names who has no address
