@@ -1,7 +1,7 @@
 package postgres_test
 
 import (
-	"io"
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -19,6 +19,8 @@ type proxy struct {
 	cut     bool
 	hole    bool          // bytes are neither lost nor passed on
 	pause   time.Duration // after each 16 KiB
+	lose    string        // the next request with this has no answer: its connection ends in the place of that
+	losing  net.Conn      // the client of that connection
 }
 
 func newProxy(tb testing.TB, server string) *proxy {
@@ -96,7 +98,7 @@ func (p *proxy) serve(client net.Conn) {
 	both.Wait()
 }
 
-func (p *proxy) pass(from io.Reader, to io.Writer) {
+func (p *proxy) pass(from, to net.Conn) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
@@ -105,7 +107,14 @@ func (p *proxy) pass(from io.Reader, to io.Writer) {
 			p.changed.Wait()
 		}
 		pause := p.pause
+		lost := to == p.losing
+		if p.lose != "" && bytes.Contains(buf[:n], []byte(p.lose)) {
+			p.lose, p.losing = "", from
+		}
 		p.mu.Unlock()
+		if lost {
+			return
+		}
 		if pause > 0 {
 			time.Sleep(pause) // this is the network, not the test
 		}

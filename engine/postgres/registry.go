@@ -17,10 +17,16 @@ const entriesMost = 64
 
 // Renew implements [engine.Registry].
 func (e *Engine) Renew(ctx context.Context, owner string, ttl time.Duration) (held bool, err error) {
-	if err := e.row(ctx, &held, "SELECT {schema}.renew($1::bytea, $2::bigint)", []byte(owner), ttlMillis(ttl)); err != nil {
+	runs := 0
+	err = e.call(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		runs++
+		return conn.QueryRow(ctx, e.sql("SELECT {schema}.renew($1::bytea, $2::bigint)"), []byte(owner), ttlMillis(ttl)).Scan(&held)
+	})
+	if err != nil {
 		return false, fmt.Errorf("postgres: renew: %w", err)
 	}
-	return held, nil
+	// A run whose answer was lost may have begun the lease that the next one found.
+	return held && runs == 1, nil
 }
 
 // Owners implements [engine.Registry].
