@@ -138,3 +138,47 @@ func TestLargeEventThatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// TestCommitThatWaits is that to wait for the commit of somebody else is not taken
+// for a topic that somebody else has: the server makes commits with notifications
+// one after the other.
+func TestCommitThatWaits(t *testing.T) {
+	// What is to be on a standby waits for ever.
+	s := newServer(t, "-c", "fsync=off", "-c", "synchronous_commit=local", "-c", "synchronous_standby_names=none")
+	n := join(t, postgres.Options{URL: s.url()})
+	top := topic(engine.Recoverable)
+	n.publish(top, "1")
+	tx := begin(t, s, pgx.TxOptions{})
+	n.publishTx(tx, top, "2") // has the topic
+	waiting := make(chan error, 1)
+	go func() { waiting <- n.Publish(within(t), top, engine.Event{Data: []byte("3")}) }()
+	waits := func(what string) func() bool {
+		return func() bool {
+			return s.do("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kanava' AND "+what) == "1"
+		}
+	}
+	s.eventually("publication that waits for the topic", waits("wait_event = 'transactionid'"))
+
+	slow, err := pgx.Connect(within(t), s.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close(within(t))
+	notified := make(chan error, 1)
+	go func() {
+		_, err := slow.Exec(within(t), "SET synchronous_commit = on; CREATE TABLE other (); NOTIFY other")
+		notified <- err
+	}()
+	s.eventually("commit that waits", func() bool { return s.do("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1" })
+	if err := tx.Rollback(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("publication whose commit waits", waits("wait_event = 'object' AND now() - xact_start > interval '500 ms'"))
+	s.do("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+	if err := <-notified; err != nil {
+		t.Error(err)
+	}
+	if err := <-waiting; err != nil {
+		t.Error(err)
+	}
+}

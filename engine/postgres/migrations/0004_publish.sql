@@ -22,6 +22,7 @@ CREATE FUNCTION {schema}.publish(
 DECLARE
     results int[] := '{}';
     t record;
+    lock_timeout_before text := current_setting('lock_timeout');
     generation_now text;
     moment timestamptz;
     expiry timestamptz;
@@ -41,14 +42,18 @@ BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    IF waits > 0 THEN
-        PERFORM set_config('lock_timeout', waits::text, true);
-    END IF;
     FOR k IN 1 .. cardinality(names) LOOP
         IF waits = 0 THEN
             SELECT s.id, s.epoch, s.seq, s.low INTO t FROM {schema}.topics s WHERE s.name = names[k] FOR NO KEY UPDATE SKIP LOCKED;
         ELSE
+            -- Only this lock: to commit with notifications takes one, too.
+            IF waits > 0 THEN
+                PERFORM set_config('lock_timeout', waits::text, true);
+            END IF;
             SELECT s.id, s.epoch, s.seq, s.low INTO t FROM {schema}.topics s WHERE s.name = names[k] FOR NO KEY UPDATE;
+            IF waits > 0 THEN
+                PERFORM set_config('lock_timeout', lock_timeout_before, true);
+            END IF;
         END IF;
         IF NOT FOUND THEN
             PERFORM FROM {schema}.topics s WHERE s.name = names[k];
