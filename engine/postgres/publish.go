@@ -175,7 +175,7 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 		case withoutRow:
 			missing = append(missing, b.names[i])
 		case heldByOther:
-			ld.held = true
+			ld.held = wait == 0 // else it has had its time, and is first tried without
 		}
 		ld.again = true
 	}
