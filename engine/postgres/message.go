@@ -123,12 +123,13 @@ func parseNotification(notification string) (events []arrival, ok bool) {
 	if err != nil {
 		return nil, false
 	}
+	epoch := strings.Clone(f[2]) // who keeps it does not keep the notification
 	known := "," + f[5] + ","
 	add := func() *arrival {
 		events = append(events, arrival{})
 		a := &events[len(events)-1]
 		if f[1] != classes[engine.Volatile] {
-			a.At = engine.Position{Epoch: f[2], Offset: number}
+			a.At = engine.Position{Epoch: epoch, Offset: number}
 			a.Prev = number - 1
 			a.Time = time.UnixMicro(micros)
 			number++

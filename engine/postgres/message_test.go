@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/kanava-go/kanava/engine"
 )
@@ -32,6 +33,20 @@ func TestNotificationsThatCannotBeRead(t *testing.T) {
 		if events, ok := parseNotification(bad); ok {
 			t.Errorf("%q is %v", bad, events)
 		}
+	}
+}
+
+// TestEpochIsNoPartOfItsNotification is that who keeps the position of an event
+// does not keep the 8 KB that it came in.
+func TestEpochIsNoPartOfItsNotification(t *testing.T) {
+	text := "dG9waWM r ABCDEFGHabcdefgh 1700000000000000 7 - " + text64.EncodeToString(newBody(&engine.Event{Data: []byte("1")}))
+	events, ok := parseNotification(text)
+	if !ok || events[0].At.Epoch != "ABCDEFGHabcdefgh" {
+		t.Fatalf("%q is %v", text, events)
+	}
+	epoch := events[0].At.Epoch
+	if at := strings.Index(text, epoch); unsafe.StringData(epoch) == unsafe.StringData(text[at:]) {
+		t.Error("the epoch is a part of the notification")
 	}
 }
 
