@@ -61,7 +61,6 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))", schema+".migrations"); err != nil {
 		return err
 	}
-	// The names are checked: they need no quotes.
 	if _, err := tx.Exec(ctx, inSchema(schema, `CREATE SCHEMA IF NOT EXISTS {schema};
 		CREATE TABLE IF NOT EXISTS {schema}.migrations (version int PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())`), pgx.QueryExecModeSimpleProtocol); err != nil {
 		return err
@@ -81,7 +80,11 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 	return tx.Commit(ctx)
 }
 
-func inSchema(schema, text string) string { return strings.ReplaceAll(text, "{schema}", schema) }
+// inSchema puts the name of a schema into statements, in quotes, for it may be a
+// word of SQL. It has none itself: it is checked.
+func inSchema(schema, text string) string {
+	return strings.ReplaceAll(text, "{schema}", `"`+schema+`"`)
+}
 
 // sql puts the schema into a statement.
 func (e *Engine) sql(text string) string { return inSchema(e.opts.Schema, text) }

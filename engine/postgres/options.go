@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,8 +27,9 @@ type Options struct {
 	ListenURL string
 
 	// Schema is where all tables and functions are, and what names of channels begin
-	// with: a lower-case letter or _, then also digits, 40 bytes at most. Programs
-	// with different ones do not notice each other. "" is "kanava".
+	// with: a lower-case letter or _, then also digits, 40 bytes at most, and no pg_ at
+	// the beginning. Programs with different ones do not notice each other. "" is
+	// "kanava".
 	Schema string
 
 	// Conns is how many connections a node has at most, besides the one by which
@@ -76,6 +78,9 @@ func (o *Options) complete() error {
 func checkSchema(name string) error {
 	if !goodSchema.MatchString(name) {
 		return fmt.Errorf("the schema %q is not a lower-case name of 40 bytes at most", name)
+	}
+	if strings.HasPrefix(name, "pg_") {
+		return fmt.Errorf("the schema %q has a name that PostgreSQL keeps for itself", name)
 	}
 	return nil
 }

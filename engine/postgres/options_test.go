@@ -18,6 +18,7 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"a schema that is a statement":   {URL: url, Schema: "a; DROP SCHEMA public"},
 		"a schema that begins with one":  {URL: url, Schema: "1a"},
 		"a schema with a line after it":  {URL: url, Schema: "a\n"},
+		"a schema of the server's":       {URL: url, Schema: "pg_kanava"},
 		"a schema of more than 40 bytes": {URL: url, Schema: strings.Repeat("a", 41)},
 		"fewer connections than 4":       {URL: url, Conns: 3},
 		"too many connections":           {URL: url, Conns: 1001},

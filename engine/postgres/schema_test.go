@@ -47,6 +47,30 @@ func TestSchemasAreApart(t *testing.T) {
 	}
 }
 
+// TestSchemaNamedByAWord is that a schema may have the name of a word of SQL.
+func TestSchemaNamedByAWord(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	for _, schema := range []string{"user", "order"} {
+		n := join(t, postgres.Options{URL: s.url(), Schema: schema})
+		for _, class := range []engine.Class{engine.Volatile, engine.Latest, engine.Ordered, engine.Recoverable} {
+			top := topic(class)
+			n.subscribe(top)
+			n.publish(top, "1", strings.Repeat("x", 10_000))
+			n.next(top, 2)
+			if class == engine.Latest || class == engine.Recoverable {
+				n.read(top, engine.Position{})
+			}
+		}
+		if err := n.Probe(within(t)); err != nil {
+			t.Error(err)
+		}
+		if _, err := n.Renew(within(t), "o", time.Minute); err != nil {
+			t.Error(err)
+		}
+		s.do(`UPDATE "` + schema + `".tending SET at = 'epoch'; SELECT "` + schema + `".partitions(), "` + schema + `".tend()`)
+	}
+}
+
 // TestNoMigrate is that an engine that is not to make the schema waits for it, says
 // so, and needs no other rights than package documentation says.
 func TestNoMigrate(t *testing.T) {
