@@ -19,6 +19,11 @@ type notSentError struct{ error }
 
 func (e notSentError) Unwrap() error { return e.error }
 
+// finalError is the error of a call that would fail again.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
 // call runs f with a connection of the pool, and again as long as that fails in a
 // way that passes, until ctx ends. What f does may be done twice.
 func (e *Engine) call(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
@@ -138,8 +143,12 @@ func undone(err error) bool {
 	return false
 }
 
-// passes tells whether what has failed may succeed another time.
+// passes tells whether what has failed may succeed another time: what has no
+// SQLSTATE is of the connection, as a rule.
 func passes(err error) bool {
+	if _, final := errors.AsType[finalError](err); final {
+		return false
+	}
 	c := code(err)
 	return undone(err) || c == "" || strings.HasPrefix(c, "57P") || strings.HasPrefix(c, "08")
 }

@@ -157,7 +157,7 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 			b.ids, b.keys, b.bodies, b.fits, b.texts, wait.Milliseconds()).Scan(&results)
 	})
 	if err == nil && len(results) != len(cargo) {
-		err = fmt.Errorf("%d answers for %d topics", len(results), len(cargo))
+		err = finalError{fmt.Errorf("%d answers for %d topics", len(results), len(cargo))}
 	}
 	if code(err) == "55P03" && wait > 0 {
 		results, err = []int32{heldByOther}, nil

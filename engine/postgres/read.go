@@ -14,6 +14,8 @@ import (
 // pageBytes is how many bytes of events Read returns, as a rule.
 const pageBytes = 1 << 20
 
+var errForm = errors.New("an event is in a form that this version does not know")
+
 // Read implements [engine.Broker].
 func (e *Engine) Read(ctx context.Context, t engine.Topic, since engine.Position, limit int) (engine.Page, error) {
 	var page engine.Page
@@ -73,7 +75,7 @@ func (e *Engine) readPage(ctx context.Context, conn *pgx.Conn, t engine.Topic, s
 				ev.Time = *at
 			}
 			if !parseBody(&ev, body) {
-				return page, errors.New("an event is in a form that this version does not know")
+				return page, finalError{errForm}
 			}
 			page.Events = append(page.Events, ev)
 		}

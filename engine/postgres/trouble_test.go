@@ -139,6 +139,20 @@ func TestLargeEventThatIsGone(t *testing.T) {
 	}
 }
 
+// TestEventThatCannotBeRead is that who reads what a newer version has written hears
+// of it, and does not wait until the time is over.
+func TestEventThatCannotBeRead(t *testing.T) {
+	s := newServer(t, "-c", "fsync=off")
+	n := join(t, postgres.Options{URL: s.url()})
+	top := topic(engine.Recoverable)
+	n.publish(top, "1")
+	s.do(`UPDATE kanava.events SET body = '\x80'`)
+	_, err := n.Read(within(t), top, engine.Position{}, 10)
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "form") {
+		t.Errorf("Read says %v", err)
+	}
+}
+
 // TestCommitThatWaits is that to wait for the commit of somebody else is not taken
 // for a topic that somebody else has: the server makes commits with notifications
 // one after the other.
