@@ -133,14 +133,22 @@ func undone(err error) bool {
 	if errors.As(err, &none) || pgconn.SafeToRetry(err) {
 		return true
 	}
-	switch c := code(err); c {
+	switch code(err) {
 	case "40001", "40P01", "55P03", // others were there before
 		"25006",                   // the server takes no writes (any more)
 		"53100", "53200", "53300", // disk, memory, connections
 		"57P03": // it is starting
 		return true
 	}
-	return false
+	return queueFull(err)
+}
+
+// queueFull tells whether the server keeps all the notifications that it has room
+// for, which it says before it commits. The same SQLSTATE is that of what is too
+// large, by other files of the server.
+func queueFull(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "54000" && pe.File == "async.c"
 }
 
 // passes tells whether what has failed may succeed another time: what has no

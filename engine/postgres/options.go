@@ -23,7 +23,9 @@ type Options struct {
 
 	// ListenURL is for the one connection of a node by which events come, which has
 	// to last: it goes past a pooler that URL leads to, which may give each
-	// transaction another one. Nothing is prepared on connections then. "" is URL.
+	// transaction another one. Nothing is prepared on connections then. It signs in
+	// with the role of URL: others may not end the connection of a node that takes no
+	// events, for which the server keeps them all. "" is URL.
 	ListenURL string
 
 	// Schema is where all tables and functions are, and what names of channels begin
