@@ -29,6 +29,7 @@ const (
 	inflowTime = 10 * time.Second // for so long; then it is given up, for the server keeps what is not read
 	fetchBytes = 4 << 20          // of events that did not fit into notifications, that are fetched at once
 	fetchTime  = 10 * time.Second
+	sortMost   = 4096 // events that are sorted at once: as such they take far more room than in notifications
 )
 
 var errSlow = errors.New("events come faster than they are taken")
@@ -122,13 +123,13 @@ func (f *inflow) deliver() {
 }
 
 // sort makes parcels of notifications, of the topics that are subscribed to: of
-// all, or of as many as do not make it fetch too much at once.
+// all, or of as many as do not make it fetch or hold too much at once.
 func (f *inflow) sort(notifications []string) (parcels []parcel, rest []string) {
 	subs := &f.c.link.e.subs
 	subs.mu.Lock()
 	defer subs.mu.Unlock()
 	of := make(map[*subscription]int)
-	size := 0
+	size, count := 0, 0
 	for i, n := range notifications {
 		s := subs.by[topicName(n)]
 		if s == nil {
@@ -150,6 +151,9 @@ func (f *inflow) sort(notifications []string) (parcels []parcel, rest []string) 
 			parcels = append(parcels, parcel{topic: s.topic})
 		}
 		parcels[k].events = append(parcels[k].events, arrivals...)
+		if count += len(arrivals); count >= sortMost {
+			return parcels, notifications[i+1:]
+		}
 	}
 	return parcels, nil
 }
