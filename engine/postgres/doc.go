@@ -67,4 +67,13 @@
 // and Options.NoMigrate is set, USAGE on the schema, SELECT, INSERT, UPDATE and
 // DELETE on its tables; functions may be called by anybody. The same is needed by
 // who calls [PublishTx].
+//
+// # Who may connect
+//
+// PostgreSQL has no privileges for LISTEN and NOTIFY. Whoever may connect to the
+// database, by any role and with no right to the schema, can read all events of
+// up to 5.9 KB as they are published, and can send notifications that nodes take for
+// events. So only roles that are trusted with all events may connect to it. By default
+// every role of the server may: REVOKE CONNECT ON DATABASE ... FROM PUBLIC. Other
+// databases of the server are apart.
 package postgres
