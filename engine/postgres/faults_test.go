@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +24,37 @@ type ground struct {
 	*testing.T
 	server  *server
 	network *proxy
+}
+
+// signal sends a signal to all processes of the server: first to the one that
+// makes the others.
+func (s *server) signal(sig syscall.Signal) {
+	s.tb.Helper()
+	first := s.cmd.Process.Pid
+	if err := syscall.Kill(first, sig); err != nil {
+		s.tb.Fatal(err)
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		s.tb.Fatalf("no processes are seen: %v", err)
+	}
+	number := 0
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		var id, parent int
+		var state string
+		fmt.Sscan(string(stat), &id)
+		fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &parent)
+		if parent == first && syscall.Kill(id, sig) == nil {
+			number++
+		}
+	}
+	if number < 3 {
+		s.tb.Fatalf("the server has made %d processes", number)
+	}
 }
 
 // rest is for what a fault needs to be one.
@@ -50,6 +84,12 @@ func TestFaults(t *testing.T) {
 			g.server.kill()
 			rest(long)
 			g.server.start()
+			rest(time.Second)
+		}, false},
+		{"the server stands still for 10 s", func(g *ground) {
+			g.server.signal(syscall.SIGSTOP)
+			rest(long)
+			g.server.signal(syscall.SIGCONT)
 			rest(time.Second)
 		}, false},
 		{"nothing comes through for 10 s", func(g *ground) {
