@@ -44,7 +44,8 @@ type loop struct {
 
 	// The same, for what is sent together: see Turn.Send.
 	sends    []delivery
-	room     []byte // what they send
+	room     []byte    // what they send
+	gathered time.Time // since when
 	uring    *ring
 	ringless bool // it can have none
 

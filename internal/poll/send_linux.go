@@ -3,10 +3,12 @@ package poll
 import (
 	"errors"
 	"syscall"
+	"time"
 )
 
 // This file sends what many handlers have to say at once, such as an event to
-// the subscribers of its topic, with as few system calls as the kernel allows.
+// the subscribers of its topic, or replies to messages that have come together,
+// with as few system calls as the kernel allows.
 
 // Sender is a handler that sends with others; see [Turn.Send].
 type Sender interface {
@@ -19,6 +21,9 @@ type Sender interface {
 const (
 	mostSends = 32       // at once: so long nothing else happens on the loop
 	sendRoom  = 64 << 10 // bytes of them together
+	// gatherTime is how long they are gathered: what is handled meanwhile may take
+	// longer than it is good for the first of them.
+	gatherTime = 100 * time.Microsecond
 )
 
 // delivery is what is to be sent to a socket.
@@ -48,8 +53,12 @@ func (t *Turn) Send(fd int, b []byte, to Sender) bool {
 	if len(b) > sendRoom/4 || len(l.sends) == 0 && (l.done == len(l.todo) || !l.hasRing()) {
 		return false
 	}
-	if len(l.sends) == mostSends || len(l.room)+len(b) > sendRoom {
+	now := time.Now()
+	if len(l.sends) == mostSends || len(l.room)+len(b) > sendRoom || now.Sub(l.gathered) > gatherTime {
 		l.flush()
+	}
+	if len(l.sends) == 0 {
+		l.gathered = now
 	}
 	from := len(l.room)
 	l.room = append(l.room, b...)
@@ -57,9 +66,9 @@ func (t *Turn) Send(fd int, b []byte, to Sender) bool {
 	return true
 }
 
-// Flush sends what Send has taken. It is for a handler that is about to run what
-// may take long: nobody waits for that. It must not be called between Enter and
-// Leave.
+// Flush sends what Send has taken. It is for a handler that is about to do what is
+// likely to take long: otherwise it is sent when another goroutine takes over the
+// loop. It must not be called between Enter and Leave.
 func (t *Turn) Flush() { t.loop.flush() }
 
 // hasRing reports whether the loop has a ring, which it makes if it can.

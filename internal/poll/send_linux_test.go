@@ -218,6 +218,33 @@ func TestSendBeforeOneThatBlocks(t *testing.T) {
 	}
 }
 
+// What is handled after a handler that has something to send may take its time
+// without holding that up for long.
+func TestSendIsNotGatheredForLong(t *testing.T) {
+	needRing(t)
+	list, _ := tellers(t, 3, func(i int) string { return fmt.Sprint("text ", i) })
+	sent := make(chan bool, 1)
+	slow := handlerFunc(func(turn *Turn, _ Event) {
+		for until := time.Now().Add(2 * gatherTime); time.Now().Before(until); {
+		}
+		turn.Send(list[1].fd, []byte("late"), list[1])
+		sent <- list[0].mine() == 1
+	})
+	first := handlerFunc(func(*Turn, Event) {
+		list[0].Poke(list[0])
+		list[1].Poke(slow)
+		list[2].Poke(list[2])
+	})
+	list[0].Poke(first)
+	if !<-sent {
+		t.Error("what was to be sent first waits for what takes long")
+	}
+}
+
+type handlerFunc func(t *Turn, e Event)
+
+func (f handlerFunc) Handle(t *Turn, e Event) { f(t, e) }
+
 // A loop goes on without a ring, and with one that has failed.
 func TestSendWithoutARing(t *testing.T) {
 	broken, err := newRing(mostSends)

@@ -150,9 +150,6 @@ func (w looped) Handle(t *poll.Turn, e poll.Event) {
 		return
 	}
 
-	if work {
-		t.Flush() // what others are told does not wait for functions
-	}
 	t.Enter()
 	defer t.Leave()
 	if free {
@@ -163,9 +160,7 @@ func (w looped) Handle(t *poll.Turn, e poll.Event) {
 	}
 	if w.flags.take(queued) { // also by what the functions said
 		out := scratch(t)
-		if !work && !free {
-			out.turn = t
-		}
+		out.turn = t
 		w.write(out)
 		out.turn = nil
 	}
