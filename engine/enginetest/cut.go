@@ -123,9 +123,7 @@ func testCutUnsubscribe(l *lab) {
 	late := l.topic(engine.Recoverable)
 	ctx, cancel := context.WithTimeout(l.Context(), 200*time.Millisecond)
 	defer cancel()
-	if n.Subscribe(ctx, late) == nil {
-		l.Error("Subscribe succeeds though the link is cut")
-	}
+	_ = n.Subscribe(ctx, late) // an engine that does not know yet may say that it has: Resumed follows
 	n.Unsubscribe(late)
 	heal()
 	n.awaitResumed(resumes, stay)

@@ -35,7 +35,7 @@ func methods(l *lab, e engine.Engine) []method {
 		{name: "Subscribe", call: func(ctx context.Context) error {
 			defer e.Unsubscribe(quiet)
 			return e.Subscribe(ctx, quiet)
-		}},
+		}, mayBeLost: true}, // Resumed follows
 		{name: "Positions", call: func(ctx context.Context) error {
 			_, err := e.Positions(ctx, []engine.Topic{rec})
 			return err
