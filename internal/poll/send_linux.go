@@ -92,7 +92,8 @@ func (l *loop) flush() {
 	if len(l.sends) > 1 && l.uring != nil {
 		var err error
 		if done, err = l.uring.send(l.sends); err != nil {
-			l.dropRing()
+			l.uring.close()
+			l.uring, l.ringless = nil, true // there is no other
 		}
 	}
 	for i := range l.sends {
@@ -104,14 +105,6 @@ func (l *loop) flush() {
 		*d = delivery{}
 	}
 	l.sends, l.room = l.sends[:0], l.room[:0]
-}
-
-// dropRing is for a ring that fails: there is no other.
-func (l *loop) dropRing() {
-	if l.uring != nil {
-		l.uring.close()
-	}
-	l.uring, l.ringless = nil, true
 }
 
 func (d *delivery) send() {
