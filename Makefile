@@ -37,7 +37,8 @@ test: ## Test every module; needs nothing but Go (TESTFLAGS='-v -run X')
 ENGINES = $(patsubst %/go.mod,./%/...,$(wildcard engine/*/go.mod))
 
 .PHONY: engines
-engines: ## Tests of the engines with real servers, also those in which servers die
+engines: ## Tests of the engines with real servers, also those in which servers die; needs Redis, PostgreSQL, Node and npm
+	cd engine/dynamodb/testdata/dynalite && npm ci --no-audit --no-fund
 	$(strip KANAVA_ENGINES=all $(GO) test -tags=faults -timeout=15m $(TESTFLAGS) ./engine/... $(ENGINES))
 
 .PHONY: bench-engines
