@@ -50,6 +50,7 @@ type bent struct {
 	deliver     func(topic string, events []engine.Event)
 	resumed     func(topics ...string)
 	publish     func(ctx context.Context, t engine.Topic, ev engine.Event) error
+	stamp       func(ctx context.Context, t engine.Topic, ev engine.Event) (engine.Event, bool, error)
 	subscribe   func(ctx context.Context, t engine.Topic) error
 	unsubscribe func(t engine.Topic)
 	positions   func(ctx context.Context, topics []engine.Topic) ([]engine.Position, error)
@@ -96,6 +97,10 @@ func or[F any](bent *F, straight F, is bool) F {
 
 func (b *bent) Publish(ctx context.Context, t engine.Topic, ev engine.Event) error {
 	return or(&b.publish, b.Engine.Publish, b.publish != nil)(ctx, t, ev)
+}
+
+func (b *bent) PublishStamped(ctx context.Context, t engine.Topic, ev engine.Event) (engine.Event, bool, error) {
+	return or(&b.stamp, b.Engine.PublishStamped, b.stamp != nil)(ctx, t, ev)
 }
 
 func (b *bent) Subscribe(ctx context.Context, t engine.Topic) error {
@@ -145,6 +150,9 @@ func (b *bent) Keep(ctx context.Context, key string, value []byte, ttl time.Dura
 func (b *bent) Forget(ctx context.Context, key string) error {
 	return or(&b.forget, b.Engine.Forget, b.forget != nil)(ctx, key)
 }
+
+// lab returns one for tests of the world.
+func (w *world) lab() *lab { return &lab{b: w.backend()} }
 
 // backend returns the world as the suite sees it.
 func (w *world) backend() Backend {

@@ -1,6 +1,7 @@
 // Package enginetest is the suite that every engine passes, also one of your
 // own: what package engine promises, tried out on several nodes at once. An
-// engine's own test describes it as a [Backend] and calls [Run].
+// engine's own test describes it as a [Backend] and calls [Run]; that of a store
+// of connections describes it as a [StoreBackend] and calls [RunStore].
 //
 // The suite wants more than package engine where nothing is wrong: then each
 // event comes, and comes once. With faults it may come twice or not at all, as
@@ -8,6 +9,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"strings"
 	"testing"
@@ -42,18 +44,25 @@ type Backend struct {
 
 // Run runs the suite. Each behaviour is a subtest.
 func Run(t *testing.T, b Backend) {
+	runAll(t, behaviours, &lab{b: b})
+}
+
+// runAll runs behaviours, each in a lab like this one.
+func runAll(t *testing.T, all []behaviour, like *lab) {
 	for _, parallel := range []bool{false, true} { // faults concern all that runs at that time
-		for _, bh := range behaviours {
+		for _, bh := range all {
 			switch {
 			case bh.waits != parallel:
-			case !bh.needs.are(b):
+			case !bh.needs.are(like):
 				t.Logf("left out, for the backend has no %s: %s", bh.needs, bh.name)
 			default:
 				t.Run(bh.name, func(t *testing.T) {
 					if parallel {
 						t.Parallel()
 					}
-					bh.run(&lab{TB: t, b: b})
+					l := *like
+					l.TB = t
+					bh.run(&l)
 				})
 			}
 		}
@@ -77,21 +86,21 @@ const (
 	needsWipe    needs = "Wipe"
 )
 
-func (n needs) are(b Backend) bool {
+func (n needs) are(l *lab) bool {
 	switch n {
 	case needsCut:
-		return b.Cut != nil
+		return l.b.Cut != nil || l.stores.Cut != nil
 	case needsRestart:
-		return b.Restart != nil
+		return l.b.Restart != nil
 	case needsWipe:
-		return b.Wipe != nil
+		return l.b.Wipe != nil
 	}
 	return true
 }
 
 var behaviours = join(
 	orderBehaviours,
-	storeBehaviours,
+	storedBehaviours,
 	positionBehaviours,
 	retentionBehaviours,
 	readBehaviours,
@@ -121,16 +130,14 @@ func join(groups ...[]behaviour) []behaviour {
 type lab struct {
 	testing.TB
 
-	b     Backend
-	nodes []*node // that were started
+	b      Backend
+	nodes  []*node      // that were started
+	stores StoreBackend // of a test of stores, which has no Backend
 }
 
 // patience bounds each wait for what has to happen.
 func (l *lab) patience() time.Duration {
-	if l.b.patience > 0 {
-		return l.b.patience
-	}
-	return 30 * time.Second
+	return cmp.Or(l.b.patience, l.stores.patience, 30*time.Second)
 }
 
 // topic returns a topic nobody has used, which keeps what a test publishes.

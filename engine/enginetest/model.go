@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -18,17 +19,21 @@ var modelBehaviours = []behaviour{
 const fewChecks = 5
 
 func testModel(l *lab) {
-	most := l.b.checks
-	if most == 0 {
-		most = fewChecks
-	}
+	checkModel(l, cmp.Or(l.b.checks, fewChecks), runModel)
+}
+
+// checkModel runs some sequences of steps, and more where one of them fails: to
+// find a small one.
+func checkModel(l *lab, most int, run func(l *lab, t *rapid.T)) {
 	checks, failed := 0, false
 	rapid.Check(l.TB, func(t *rapid.T) {
 		if checks++; checks > most && !failed {
 			return
 		}
-		failed = true // unless it gets to the end; then there are more, to find a small one
-		runModel(&lab{TB: modelTB{l.TB, t}, b: l.b}, t)
+		failed = true // unless it gets to the end
+		inner := *l
+		inner.TB = modelTB{l.TB, t}
+		run(&inner, t)
 		failed = false
 	})
 }

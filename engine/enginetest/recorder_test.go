@@ -76,11 +76,16 @@ func (r *recorder) do(f func()) {
 	f()
 }
 
-// try runs a behaviour in virtual time, and returns how it failed.
-func try(t *testing.T, bh behaviour, b func() Backend) (failures []string) {
+// try runs a behaviour in virtual time, in a lab that is made there, and returns
+// how it failed.
+func try(t *testing.T, bh behaviour, in func() *lab) (failures []string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{TB: t}
-		r.do(func() { bh.run(&lab{TB: r, b: b()}) })
+		r.do(func() {
+			l := in()
+			l.TB = r
+			bh.run(l)
+		})
 		for _, f := range slices.Backward(r.cleanups) {
 			r.do(f)
 		}

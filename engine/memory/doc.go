@@ -1,7 +1,8 @@
 // Package memory joins hubs that run in one process: a [Backend] is what they
 // have in common, and each of its [Engine]s is for one hub. It is for tests of
 // programs that will run on several nodes, and for programs that have several
-// hubs. It joins no processes, and what it keeps ends with this one.
+// hubs. It joins no processes, and what it keeps ends with this one. A [Store]
+// keeps connections, for programs behind a gateway.
 //
 // It is also the plainest form of what package engine promises: engines that
 // need a server are measured by the same tests. With the faults that it has on

@@ -20,3 +20,14 @@ func (b *Backend) Sweeping() bool {
 	defer b.mu.Unlock()
 	return b.sweeper != nil
 }
+
+// Kept returns how many things are kept.
+func (s *Store) Kept() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.records) + len(s.groups)
+	for _, members := range s.groups {
+		n += len(members)
+	}
+	return n
+}

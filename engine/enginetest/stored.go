@@ -7,7 +7,7 @@ import (
 	"github.com/kanava-go/kanava/engine"
 )
 
-var storeBehaviours = []behaviour{
+var storedBehaviours = []behaviour{
 	{name: "D1 what is published can be read at once", run: testReadAfterPublish},
 	{name: "D1 D4 an event that was delivered can be read where it was", run: testReadAfterDelivery},
 }
