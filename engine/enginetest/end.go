@@ -29,7 +29,14 @@ type method struct {
 // methods returns all methods of an engine, with something to do.
 func methods(l *lab, e engine.Engine) []method {
 	rec, vol, quiet := l.topic(engine.Recoverable), l.topic(engine.Volatile), l.topic(engine.Recoverable)
-	return []method{
+	var all []method
+	if s, ok := e.(engine.Stamper); ok {
+		all = append(all, method{name: "PublishStamped", call: func(ctx context.Context) error {
+			_, _, err := s.PublishStamped(ctx, rec, event("x"))
+			return err
+		}})
+	}
+	return append(all, []method{
 		{name: "Publish", call: func(ctx context.Context) error { return e.Publish(ctx, rec, event("x")) }},
 		{name: "Publish of a Volatile topic", call: func(ctx context.Context) error { return e.Publish(ctx, vol, event("x")) }, mayBeLost: true},
 		{name: "Subscribe", call: func(ctx context.Context) error {
@@ -68,7 +75,7 @@ func methods(l *lab, e engine.Engine) []method {
 			return err
 		}},
 		{name: "Forget", call: func(ctx context.Context) error { return e.Forget(ctx, l.name()) }},
-	}
+	}...)
 }
 
 // promptly is how long a method may go on when its context has ended. Machines

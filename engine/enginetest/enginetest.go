@@ -105,6 +105,7 @@ var behaviours = join(
 	retentionBehaviours,
 	readBehaviours,
 	idBehaviours,
+	stampBehaviours,
 	payloadBehaviours,
 	nameBehaviours,
 	subscribeBehaviours,

@@ -106,4 +106,4 @@ func quietRapid(t *testing.T) {
 
 const modelName = "what a model says"
 
-var mutants = slices.Concat(orderMutants, keepingMutants, readMutants, payloadMutants, nameMutants, endMutants, faultMutants, registryMutants)
+var mutants = slices.Concat(orderMutants, keepingMutants, readMutants, payloadMutants, nameMutants, endMutants, faultMutants, registryMutants, stampMutants)

@@ -59,21 +59,23 @@ func (b *Backend) topic(name string, now time.Time) *topicLog {
 	return l
 }
 
-// publish keeps an event and hands it to those who are subscribed. b.mu is held.
-func (b *Backend) publish(t engine.Topic, ev engine.Event) {
+// publish keeps an event and hands it to those who are subscribed, unless its ID
+// is known. It sets what the engine sets. b.mu is held.
+func (b *Backend) publish(t engine.Topic, ev *engine.Event) (published bool) {
 	if t.Class != engine.Volatile {
 		now := time.Now()
 		l := b.topic(t.Name, now)
 		if l.seen(ev.ID, now) {
-			return
+			return false
 		}
-		l.append(t, &ev, now)
+		l.append(t, ev, now)
 	}
 	for e := range b.engines {
 		if s := e.subs[t.Name]; s != nil {
-			e.push(s, ev)
+			e.push(s, *ev)
 		}
 	}
+	return true
 }
 
 // sweepTime is how often what has ended is let go of. Nobody sees it before.

@@ -10,8 +10,8 @@ import (
 	"github.com/kanava-go/kanava/engine"
 )
 
-// Engine is the engine of one hub. It is an [engine.Engine], and has faults for
-// tests besides.
+// Engine is the engine of one hub. It is an [engine.Engine] and an
+// [engine.Stamper], and has faults for tests besides.
 type Engine struct {
 	b *Backend
 
@@ -37,7 +37,10 @@ type Engine struct {
 	delay  time.Duration
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Stamper = (*Engine)(nil)
+)
 
 var errNotStarted = errors.New("not started")
 
@@ -96,11 +99,20 @@ func (e *Engine) Start(h engine.Handler) {
 
 // Publish implements [engine.Broker].
 func (e *Engine) Publish(ctx context.Context, t engine.Topic, ev engine.Event) error {
-	ev = own(ev)
-	return e.call(ctx, "Publish", func() error {
-		e.b.publish(t, ev)
+	_, _, err := e.PublishStamped(ctx, t, ev)
+	return err
+}
+
+// PublishStamped implements [engine.Stamper].
+func (e *Engine) PublishStamped(ctx context.Context, t engine.Topic, ev engine.Event) (stamped engine.Event, published bool, err error) {
+	stamped, kept := ev, own(ev)
+	err = e.call(ctx, "Publish", func() error {
+		if published = e.b.publish(t, &kept); published {
+			stamped.At, stamped.Prev, stamped.Time = kept.At, kept.Prev, kept.Time
+		}
 		return nil
 	})
+	return stamped, published && err == nil, err
 }
 
 // Subscribe implements [engine.Broker].
