@@ -249,6 +249,25 @@ func behaviours(t *testing.T, gw *emulate.Gateway, w *witness, like traits) {
 			t.Errorf("%d processes, want %d", len(processes), n)
 		}
 	})
+	t.Run("50 clients at once", func(t *testing.T) {
+		const n, each = 50, 3
+		clients := make([]*client, n)
+		for i := range clients {
+			clients[i] = dial(t, gw.URL)
+		}
+		for range each {
+			for _, c := range clients {
+				c.send(order{Do: "echo", Text: c.id})
+			}
+		}
+		for _, c := range clients {
+			for range each {
+				if r := c.result(); r.Text != c.id {
+					t.Errorf("%s got the answer of %s", c.id, r.Text)
+				}
+			}
+		}
+	})
 	t.Run("binary message", func(t *testing.T) {
 		// AWS closes with 1003. Both send an object for a body.
 		c := dial(t, gw.URL)
