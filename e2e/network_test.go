@@ -8,6 +8,8 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // network stands between the clients and the server, and can fail.
@@ -20,7 +22,7 @@ func newNetwork(t *testing.T, upstream string) *network {
 	t.Helper()
 	zerolog.SetGlobalLevel(zerolog.Disabled) // its toxics log to a logger of their own
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
-	n := &network{t, toxiproxy.NewProxy(api, "chat", freeAddr(t), upstream)}
+	n := &network{t, toxiproxy.NewProxy(api, "chat", testport.Address(t), upstream)}
 	n.mend()
 	t.Cleanup(n.cut)
 	return n

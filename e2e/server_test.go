@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // chatServer is the chat example as a process.
@@ -27,7 +28,7 @@ type chatServer struct {
 // newChatServer builds the example and chooses an address.
 func newChatServer(t *testing.T) *chatServer {
 	t.Helper()
-	s := &chatServer{t: t, binary: filepath.Join(t.TempDir(), "chat"), addr: freeAddr(t)}
+	s := &chatServer{t: t, binary: filepath.Join(t.TempDir(), "chat"), addr: testport.Address(t)}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.binary, "./examples/chat")
 	build.Dir = ".."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -95,16 +96,6 @@ func tokenFrom(ctx context.Context, address, user, role string) (string, error) 
 		return "", fmt.Errorf("no token: %s", res.Status)
 	}
 	return body.Token, nil
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // eventually waits for what other processes do.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/client"
+	"github.com/kanava-go/kanava/internal/testport"
 	"github.com/kanava-go/kanava/transport/ws"
 )
 
@@ -80,7 +81,7 @@ type node struct {
 func startNode(t *testing.T, addr string, o ws.Options) (*node, string) {
 	t.Helper()
 	if addr == "" {
-		addr = "127.0.0.1:0"
+		addr = testport.Address(t)
 	}
 	var l net.Listener
 	for start := time.Now(); l == nil; { // the port of one that was just killed
@@ -127,7 +128,7 @@ func (n *node) kill() {
 // proxyTo puts a network that can fail in front of a server.
 func proxyTo(t *testing.T, upstream string) *network {
 	t.Helper()
-	p := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "p", "127.0.0.1:0", upstream)
+	p := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "p", testport.Address(t), upstream)
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,14 +10,14 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/nats"
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // embedded returns the options of servers that are one cluster.
 func embedded(t *testing.T, n int) []nats.EmbeddedOptions {
-	ports := freePorts(t, n)
 	var peers []string
-	for _, port := range ports {
-		peers = append(peers, fmt.Sprintf("127.0.0.1:%d", port))
+	for range n {
+		peers = append(peers, testport.Address(t))
 	}
 	all := make([]nats.EmbeddedOptions, n)
 	for i := range all {

@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 var binaryDir string // set by TestMain
@@ -52,38 +52,21 @@ type process struct {
 	output  *bytes.Buffer
 }
 
-// freePorts returns ports of the loopback that were free a moment ago, and below
-// those that the system gives to clients: a server that is killed is to find its
-// own again.
-func freePorts(tb testing.TB, n int) []int {
-	tb.Helper()
-	var ports []int
-	for port := 24000 + os.Getpid()*41%8000; len(ports) < n; port++ {
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err != nil {
-			continue
-		}
-		defer l.Close()
-		ports = append(ports, port)
-	}
-	return ports
-}
-
 // startServers starts servers, which are a cluster if there are several.
 func startServers(tb testing.TB, n int, config string) []*process {
 	tb.Helper()
-	ports := freePorts(tb, 2*n)
-	var routes []string
-	for i := range n {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[n+i]))
+	var peers, routes []string
+	for range n {
+		peer := testport.Address(tb)
+		peers, routes = append(peers, peer), append(routes, "nats://"+peer)
 	}
 	servers := make([]*process, n)
 	for i := range servers {
-		p := &process{tb: tb, name: fmt.Sprintf("s%d", i), address: fmt.Sprintf("127.0.0.1:%d", ports[i])}
+		p := &process{tb: tb, name: fmt.Sprintf("s%d", i), address: testport.Address(tb)}
 		p.dir = filepath.Join(tb.TempDir(), "data")
 		text := fmt.Sprintf("server_name: %s\nlisten: %q\nmax_payload: 8MB\njetstream {store_dir: %q, max_mem: 1G, max_file: 4G}\n%s\n", p.name, p.address, p.dir, config)
 		if n > 1 {
-			text += fmt.Sprintf("cluster {name: test, listen: \"127.0.0.1:%d\", no_advertise: true, routes: [%s]}\n", ports[n+i], strings.Join(routes, ","))
+			text += fmt.Sprintf("cluster {name: test, listen: %q, no_advertise: true, routes: [%s]}\n", peers[i], strings.Join(routes, ","))
 		}
 		p.text = text
 		p.config = filepath.Join(tb.TempDir(), "nats.conf")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // server is a PostgreSQL server: its first process.
@@ -109,28 +110,12 @@ func place(tb testing.TB) string {
 	return dir
 }
 
-// freePort returns a port of the loopback that was free a moment ago, and below
-// those that the system gives to clients.
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	for range 1000 {
-		port := 10000 + rand.N(20000)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
-			l.Close()
-			return port
-		}
-	}
-	tb.Fatal("no port is free")
-	return 0
-}
-
 // newServer starts a server that ends with the test.
 func newServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
-	port := freePort(tb)
-	s := &server{tb: tb, addr: "127.0.0.1:" + strconv.Itoa(port), dir: filepath.Join(place(tb), "data")}
-	s.args = append([]string{"-D", s.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", "", "-c", "max_connections=200"}, args...)
+	s := &server{tb: tb, addr: testport.Address(tb), dir: filepath.Join(place(tb), "data")}
+	host, port, _ := net.SplitHostPort(s.addr)
+	s.args = append([]string{"-D", s.dir, "-h", host, "-p", port, "-k", "", "-c", "max_connections=200"}, args...)
 	tb.Cleanup(func() {
 		s.kill()
 		os.RemoveAll(filepath.Dir(s.dir))

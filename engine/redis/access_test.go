@@ -22,6 +22,7 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/redis"
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // permissions are those that the package comment says are enough.
@@ -146,15 +147,14 @@ func (s *safeText) String() string {
 // TestTLS proves that an engine speaks TLS, and with whom it should only.
 func TestTLS(t *testing.T) {
 	cert, key, pool := certificate(t)
-	port := freePorts(t, 2)
-	s := &server{tb: t, addr: "127.0.0.1:" + strconv.Itoa(port[0]), dir: t.TempDir()}
+	s := &server{tb: t, addr: testport.Address(t), dir: t.TempDir()}
+	addrs := []string{testport.Address(t)}
 	s.args = []string{
-		"--port", strconv.Itoa(port[0]), "--tls-port", strconv.Itoa(port[1]), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--port", portOf(s.addr), "--tls-port", portOf(addrs[0]), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no",
 	}
 	s.start()
 	t.Cleanup(s.kill)
-	addrs := []string{"127.0.0.1:" + strconv.Itoa(port[1])}
 	n := join(t, redis.Options{Addrs: addrs, TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}})
 	top := topic(engine.Ordered)
 	n.subscribe(top)

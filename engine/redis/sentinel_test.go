@@ -5,12 +5,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/redis"
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // newSentinels starts sentinels that look after a master and its replicas, and
@@ -23,14 +23,14 @@ func newSentinels(tb testing.TB, master *server, replicas int) (addrs []string) 
 	}
 	const sentinels = 3
 	var all []*server
-	for _, port := range freePorts(tb, sentinels) {
-		dir := tb.TempDir()
+	for range sentinels {
+		addr, dir := testport.Address(tb), tb.TempDir()
 		config := filepath.Join(dir, "sentinel.conf")
-		text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nrequirepass watch\nsentinel monitor main %s %s 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", port, dir, host, masterPort)
+		text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nrequirepass watch\nsentinel monitor main %s %s 2\nsentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", portOf(addr), dir, host, masterPort)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
-		s := &server{tb: tb, addr: "127.0.0.1:" + strconv.Itoa(port), dir: dir, args: []string{config, "--sentinel", "--requirepass", "watch"}}
+		s := &server{tb: tb, addr: addr, dir: dir, args: []string{config, "--sentinel", "--requirepass", "watch"}}
 		s.start()
 		tb.Cleanup(s.kill)
 		all = append(all, s)

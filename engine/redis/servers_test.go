@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // server is a redis-server process.
@@ -45,46 +46,19 @@ func redisServer(tb testing.TB) string {
 	return ""
 }
 
-// freePorts returns ports of the loopback that were free a moment ago: none of
-// those that the system gives to outgoing connections, which could take one while
-// its server is restarted. A node of a cluster has another port, 10,000 above.
-func freePorts(tb testing.TB, n int) []int {
-	tb.Helper()
-	const tries = 10_000
-	var ports []int
-	for range tries {
-		port := 10_000 + rand.N(10_000)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err != nil {
-			continue
-		}
-		defer l.Close()
-		bus, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+10_000))
-		if err != nil {
-			continue
-		}
-		defer bus.Close()
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
-	}
-	tb.Fatalf("no %d free ports", n)
-	return nil
-}
-
 // newServer starts a server that ends with the test.
 func newServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
-	return newServerAt(tb, freePorts(tb, 1)[0], args...)
-}
-
-func newServerAt(tb testing.TB, port int, args ...string) *server {
-	tb.Helper()
-	s := &server{tb: tb, addr: "127.0.0.1:" + strconv.Itoa(port), dir: tb.TempDir()}
-	s.args = append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", ""}, args...)
+	s := &server{tb: tb, addr: testport.Address(tb), dir: tb.TempDir()}
+	s.args = append([]string{"--port", portOf(s.addr), "--bind", "127.0.0.1", "--dir", s.dir, "--save", ""}, args...)
 	s.start()
 	tb.Cleanup(s.kill)
 	return s
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
 }
 
 func (s *server) start() {
@@ -229,8 +203,10 @@ func newCluster(tb testing.TB, masters int, replicas bool, args ...string) *clus
 		"--repl-diskless-sync-delay", "0",
 	}, args...)
 	var all []*server
-	for _, port := range freePorts(tb, n) {
-		all = append(all, newServerAt(tb, port, args...))
+	var buses []string // the port at which each hears the others, by default 10,000 above its own
+	for i := range n {
+		buses = append(buses, portOf(testport.Address(tb)))
+		all = append(all, newServer(tb, append(args, "--cluster-port", buses[i])...))
 	}
 	c := &cluster{masters: all[:masters], replicas: all[masters:]}
 	for i, s := range all {
@@ -238,8 +214,7 @@ func newCluster(tb testing.TB, masters int, replicas bool, args ...string) *clus
 		if i < masters {
 			s.do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*16384/masters), strconv.Itoa((i+1)*16384/masters-1))
 		}
-		host, port, _ := net.SplitHostPort(all[0].addr)
-		s.do("CLUSTER", "MEET", host, port)
+		s.do("CLUSTER", "MEET", "127.0.0.1", portOf(all[0].addr), buses[0])
 	}
 	c.wait()
 	for i, s := range c.replicas {

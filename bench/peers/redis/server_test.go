@@ -3,7 +3,6 @@
 package redis_test
 
 import (
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // server is a redis-server.
@@ -28,7 +29,8 @@ func newServer(b *testing.B) *server {
 	if err != nil {
 		b.Skip("redis-server is not installed (Debian: apt-get install redis-server)")
 	}
-	port := freePort(b)
+	addr := testport.Address(b)
+	_, port, _ := net.SplitHostPort(addr)
 	cmd := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "")
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -37,7 +39,7 @@ func newServer(b *testing.B) *server {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	s := &server{addr: "127.0.0.1:" + port}
+	s := &server{addr: addr}
 	late := time.After(10 * time.Second)
 	for {
 		if s.asked, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr}, DisableCache: true}); err == nil {
@@ -50,20 +52,6 @@ func newServer(b *testing.B) *server {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// freePort returns a port of the loopback that was free a moment ago.
-func freePort(b *testing.B) string {
-	b.Helper()
-	for range 1000 {
-		port := strconv.Itoa(10_000 + rand.N(20_000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	b.Fatal("no free port")
-	return ""
 }
 
 // info returns a number that the server tells of itself.
