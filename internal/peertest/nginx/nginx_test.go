@@ -4,15 +4,16 @@ package nginx_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"net"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kanava-go/kanava/internal/testport"
+	"github.com/kanava-go/kanava/transport/ws"
 )
 
 // patience is how long a test waits for what must happen.
@@ -28,6 +29,16 @@ func startNginx(t *testing.T, upstream string, replace ...string) string {
 // startNginxListening is startNginx with an option of "listen".
 func startNginxListening(t *testing.T, upstream, option string, replace ...string) string {
 	t.Helper()
+	addr := testport.Address(t)
+	if err := launch(t, addr, upstream, option, replace...); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// launch starts nginx at an address, and waits until it listens.
+func launch(t *testing.T, addr, upstream, option string, replace ...string) error {
+	t.Helper()
 	nginx := os.Getenv("NGINX_PATH") // nginx itself takes NGINX for something else
 	if nginx == "" {
 		nginx = "nginx"
@@ -36,7 +47,6 @@ func startNginxListening(t *testing.T, upstream, option string, replace ...strin
 	if err != nil {
 		t.Fatalf("there is no nginx: install Debian's package nginx-light, or set NGINX_PATH: %v", err)
 	}
-	addr := freeAddress(t)
 	dir := t.TempDir()
 	site := readSite(t, append(replace, "listen 80;", "listen "+addr+option+";", "server 127.0.0.1:3000;", "server "+upstream+";")...)
 	write(t, filepath.Join(dir, "site.conf"), site)
@@ -71,8 +81,16 @@ http {
 			t.Logf("nginx said:\n%s", said.String())
 		}
 	})
-	waitFor(t, addr, ended)
-	return addr
+	return listening(t, filepath.Join(dir, "nginx.pid"), ended)
+}
+
+// A test meets its own nginx, or none: not another server that has the address.
+func TestAnotherServer(t *testing.T) {
+	t.Parallel() // nginx tries for some seconds
+	u := newUpstream(t, ws.Options{})
+	if err := launch(t, u.addr, u.addr, ""); err == nil || !strings.Contains(err.Error(), "has ended") {
+		t.Errorf("where the address is taken: %v", err)
+	}
 }
 
 // readSite returns the file that the guide shows, with these replacements: pairs
@@ -91,38 +109,27 @@ func readSite(t *testing.T, replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(string(data))
 }
 
-// waitFor waits until nginx listens, or has ended.
-func waitFor(t *testing.T, addr string, ended chan error) {
+// listening waits until the nginx that makes this file listens, or has ended. It
+// does not try to connect: somebody else may listen there. nginx writes the file
+// when it has bound its addresses.
+func listening(t *testing.T, pidFile string, ended chan error) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
+	late := time.After(patience)
+	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for {
-		nc, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-		if err == nil {
-			nc.Close()
-			return
+		if _, err := os.Stat(pidFile); err == nil {
+			return nil
 		}
 		select {
 		case <-again.C:
 		case end := <-ended:
 			ended <- end
-			t.Fatalf("nginx has ended: %v", end)
-		case <-ctx.Done():
-			t.Fatalf("nginx does not listen: %v", errors.Join(ctx.Err(), err))
+			return fmt.Errorf("nginx has ended: %w", end)
+		case <-late:
+			return fmt.Errorf("nginx does not listen within %v", patience)
 		}
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 func write(t *testing.T, path, text string) {

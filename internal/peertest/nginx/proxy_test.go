@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/internal/testport"
 	"github.com/kanava-go/kanava/transport/ws"
 )
 
@@ -47,7 +48,7 @@ func newUpstream(t *testing.T, o ws.Options) *upstream {
 // serve is newUpstream with any handler.
 func serve(t *testing.T, handler func(kanava.Dispatcher) http.Handler) *upstream {
 	t.Helper()
-	u := &upstream{t: t, handler: handler, addr: "127.0.0.1:0", left: make(chan kanava.CloseCode, 1), begun: make(chan struct{}), slow: make(chan struct{})}
+	u := &upstream{t: t, handler: handler, addr: testport.Address(t), left: make(chan kanava.CloseCode, 1), begun: make(chan struct{}), slow: make(chan struct{})}
 	u.start()
 	t.Cleanup(func() { u.web.Close() })
 	return u
@@ -59,7 +60,6 @@ func (u *upstream) start() {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	u.addr = ln.Addr().String()
 	u.srv = kanava.NewServer(kanava.Options[kanava.None]{})
 	u.srv.Wire(kanava.Wiring[where, kanava.None]{
 		Name: "room", Route: "/rooms/{room}", Public: true,
