@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { address } from '../../../internal/testport/testport.mjs';
 
 /** The chat example as a process: built once, and started as often as it is stopped. */
 export class ChatServer {
   /** Where it listens, or has listened last. */
   url = '';
+  #address = '';
   readonly #folder = mkdtempSync(join(tmpdir(), 'kanava-chat-'));
   readonly #binary = join(this.#folder, 'chat');
   #process: ChildProcess | undefined;
@@ -18,9 +20,11 @@ export class ChatServer {
     await promisify(execFile)('go', ['build', '-o', this.#binary, './examples/chat'], { cwd: new URL('../../../', import.meta.url).pathname });
   }
 
-  async start(addr = '127.0.0.1:0') {
+  /** Starts it, always at the same address. */
+  async start() {
+    this.#address ||= await address();
     const env = { ...process.env, KANAVA_CHAT_SECRET: 'only for tests, 32 bytes at least' };
-    this.#process = spawn(this.#binary, ['-addr', addr], { stdio: ['ignore', 'ignore', 'pipe'], env });
+    this.#process = spawn(this.#binary, ['-addr', this.#address], { stdio: ['ignore', 'ignore', 'pipe'], env });
     for await (const line of createInterface({ input: this.#process.stderr! })) {
       const found = /open (http:\/\/\S+)/.exec(line);
       if (!found) continue;

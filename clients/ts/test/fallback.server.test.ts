@@ -169,7 +169,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('the server restarts (%s): signed in 
   await server.stop(signal);
   await states.until((all) => all.some(({ name }) => name !== 'open'));
   const waiting = ada.sendMessage({ message: 'while it is away' }, { timeout: 30_000, key: 'k' });
-  await server.start(new URL(server.url).host);
+  await server.start();
   await states.until((all) => all.some(({ name }) => name === 'open'));
   await waiting;
   await bob.whoami();

@@ -106,12 +106,11 @@ test.each(['SIGTERM', 'SIGKILL'] as const)('the server restarts (%s): signed in 
   await ada.sendMessage({ message: 'before' });
   await heard.until((all) => all.length === 1);
 
-  const { host } = new URL(server.url);
   const noticed = gather(ada.on.state).until((all) => all.length > 0);
   await server.stop(signal);
   await noticed;
   const waiting = ada.sendMessage({ message: 'while it is away' }, { timeout: 30_000 });
-  await server.start(host);
+  await server.start();
   await states.until((all) => all.filter((s) => s.name === 'open').length > 1);
   await waiting;
   await bob.sendMessage({ message: 'bob is signed in' }, { timeout: 30_000 });

@@ -8,7 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { Network, Server, build, freePort, launch, picturesOf, poll } from "./harness.mjs";
+import { address } from "../../../internal/testport/testport.mjs";
+import { Network, Server, build, launch, picturesOf, poll } from "./harness.mjs";
 
 const work = mkdtempSync(join(tmpdir(), "kanava-chat-"));
 const pictures = picturesOf("chat");
@@ -16,7 +17,7 @@ let browser;
 let server;
 
 before(async () => {
-  server = new Server(process.env.CHAT_BINARY || build("chat", work), await freePort());
+  server = new Server(process.env.CHAT_BINARY || build("chat", work), await address());
   browser = await launch();
 });
 

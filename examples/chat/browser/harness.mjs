@@ -14,18 +14,18 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 export class Server {
-  #binary; #port; #process;
+  #binary; #address; #process;
 
-  constructor(binary, port) {
+  constructor(binary, address) {
     this.#binary = binary;
-    this.#port = port;
+    this.#address = address;
   }
 
-  get url() { return `http://127.0.0.1:${this.#port}/`; }
+  get url() { return `http://${this.#address}/`; }
 
   /** Starts the server with more arguments. */
   async start(...args) {
-    const child = spawn(this.#binary, ["-addr", `127.0.0.1:${this.#port}`, ...args], {
+    const child = spawn(this.#binary, ["-addr", this.#address, ...args], {
       env: { ...process.env, KANAVA_CHAT_SECRET: "the secret of the browser tests, 32 bytes and more" },
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -57,15 +57,6 @@ export async function poll(condition, limit = 20_000) {
     assert.ok(Date.now() < end, "the condition did not come true");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-export async function freePort() {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, "close");
-  return port;
 }
 
 /** Builds an example into a folder. */

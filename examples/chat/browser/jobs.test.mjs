@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Server, build, freePort, launch, picturesOf, poll } from "./harness.mjs";
+import { address } from "../../../internal/testport/testport.mjs";
+import { Server, build, launch, picturesOf, poll } from "./harness.mjs";
 
 const work = mkdtempSync(join(tmpdir(), "kanava-jobs-"));
 const pictures = picturesOf("jobs");
@@ -13,7 +14,7 @@ let browser;
 let server;
 
 before(async () => {
-  server = new Server(build("jobs", work), await freePort());
+  server = new Server(build("jobs", work), await address());
   await server.start();
   browser = await launch();
 });

@@ -1,0 +1,1 @@
+export function address(): Promise<string>;
