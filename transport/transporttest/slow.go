@@ -26,51 +26,12 @@ func noise(n int) string {
 }
 
 func testSlowConsumer(t *testing.T, tr Transport) {
-	events := min(300, tr.tooMany(len(big))) // all are published before the close frame waits too long for its client
-	left := make(chan kanava.CloseCode, 2)
-	opts := quiet()
-	hub := kanava.NewEventHub(kanava.HubOptions{})
-	defer hub.Close()
-	opts.EventHub = hub
-	_, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
-		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *lab) (string, error) {
-			return "welcome", hub.Subscribe(ctx, "news", ch.ID())
-		}),
-		OnDisconnect: kanava.DisconnectFunc(func(_ context.Context, ch *lab) error {
-			code, _ := ch.Closed()
-			left <- code
-			return nil
-		}),
-	})
-	slow, fast := dial(t, d, "/lab"), dial(t, d, "/lab")
-	slow.expect(`"welcome"`)
-	fast.expect(`"welcome"`)
-	for i := range events {
-		if err := hub.Publish(t.Context(), "news", padded{i, big}); err != nil {
-			t.Fatal(err)
-		}
-		fast.expect(fmt.Sprintf(`{"topic":"news","data":{"n":%d,"pad":"%s"}}`, i, big)) // while slow takes nothing
-	}
-	// What the network had taken is still there; then comes the reason.
-	for i := 0; ; i++ {
-		f := slow.next()
-		if f.Kind == KindClosed {
-			if f.Code != int(kanava.CloseSlowConsumer) || !strings.HasPrefix(f.Reason, "slow_consumer") {
-				t.Errorf("got %v", f)
-			}
-			break
-		}
-		if want := fmt.Sprintf(`{"topic":"news","data":{"n":%d,`, i); i >= events || !strings.HasPrefix(string(f.Data), want) {
-			t.Fatalf("frame %d: got %.100s", i, f)
-		}
-	}
-	if code := receive(t, "OnDisconnect of the slow client", left); code != kanava.CloseSlowConsumer {
+	l := newSlowLab(t, tr, kanava.Ordered())
+	l.isGivenUp()
+	if code := receive(t, "OnDisconnect of the slow client", l.left); code != kanava.CloseSlowConsumer {
 		t.Errorf("OnDisconnect saw the code %d", code)
 	}
-	if err := hub.Publish(t.Context(), "news", "still here"); err != nil {
-		t.Fatal(err)
-	}
-	fast.expect(`{"topic":"news","data":"still here"}`)
+	l.publish(l.events)
 }
 
 // slowOf tests a topic of a class whose events may be dropped.
@@ -90,17 +51,11 @@ func slowOf(class func() kanava.TopicOption) func(*testing.T, Transport) {
 // dropped: in the plain form the connection is closed.
 func testSlowRecoverable(t *testing.T, tr Transport) {
 	l := newSlowLab(t, tr, kanava.Recoverable(10, time.Hour))
-	l.flood()
 	if !tr.enveloped {
-		for {
-			if f := l.slow.next(); f.Kind == KindClosed {
-				if f.Code != int(kanava.CloseSlowConsumer) && !tr.NoClientCodes {
-					t.Errorf("got %v", f)
-				}
-				return
-			}
-		}
+		l.isGivenUp()
+		return
 	}
+	l.flood()
 	l.slow.send(probe) // answered behind the last event that was not dropped
 	if got, _ := l.read(-1); got == l.events {
 		t.Errorf("all %d events came", got)
@@ -111,9 +66,13 @@ func testSlowRecoverable(t *testing.T, tr Transport) {
 // slowLab has a client that does not read, and one that does.
 type slowLab struct {
 	t          *testing.T
+	conns      *kanava.Conns
 	topic      *kanava.Topic[padded]
+	mark       *kanava.Push[number]
 	slow, fast *peer
-	events     int
+	slowID     string
+	left       chan kanava.CloseCode // holds what OnDisconnect of the slow client saw
+	events     int                   // are more than all buffers hold
 }
 
 func newSlowLab(t *testing.T, tr Transport, class kanava.TopicOption) *slowLab {
@@ -122,15 +81,30 @@ func newSlowLab(t *testing.T, tr Transport, class kanava.TopicOption) *slowLab {
 	hub := kanava.NewEventHub(kanava.HubOptions{})
 	t.Cleanup(hub.Close)
 	opts.EventHub = hub
-	l := &slowLab{t: t, topic: kanava.NewTopic[padded](hub, "news", class), events: min(300, tr.tooMany(len(big)))}
-	_, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
+	l := &slowLab{
+		t: t, topic: kanava.NewTopic[padded](hub, "news", class), mark: kanava.NewPush[number]("mark"),
+		left: make(chan kanava.CloseCode, 1), events: min(300, tr.tooMany(len(big))),
+	}
+	ids := make(chan string, 2)
+	srv, d := serveLab(t, tr, opts, kanava.Wiring[none, none]{
 		OnConnect: kanava.ConnectFunc(func(ctx context.Context, ch *lab) (string, error) {
+			ids <- ch.ID()
 			return "welcome", l.topic.Subscribe(ctx, ch, "x")
 		}),
+		OnDisconnect: kanava.DisconnectFunc(func(_ context.Context, ch *lab) error {
+			if code, _ := ch.Closed(); ch.ID() == l.slowID {
+				l.left <- code
+			}
+			return nil
+		}),
 		Messages: kanava.By("action", kanava.OnDo("ping", func(context.Context, *lab, none) error { return nil })),
+		Declares: []kanava.Declared{l.topic, l.mark},
 	})
-	l.slow, l.fast = dial(t, d, "/lab"), dial(t, d, "/lab")
+	l.conns = srv.Conns()
+	l.slow = dial(t, d, "/lab")
 	l.slow.expect(`"welcome"`)
+	l.slowID = receive(t, "OnConnect of the slow client", ids)
+	l.fast = dial(t, d, "/lab")
 	l.fast.expect(`"welcome"`)
 	return l
 }
@@ -151,6 +125,42 @@ func (l *slowLab) flood() {
 	l.t.Helper()
 	for n := range l.events {
 		l.publish(n)
+	}
+}
+
+// isGivenUp publishes until the server gives the slow client up, and a little more.
+// Then it demands that the client gets what the network had taken, and the reason.
+// The client has some seconds from when it is given up, so nothing that takes long
+// may happen in between.
+func (l *slowLab) isGivenUp() {
+	l.t.Helper()
+	const more = 3
+	published := 0
+	for ; l.mark.SendID(l.t.Context(), l.conns, l.slowID, number{published}) == nil; published++ {
+		if published == l.events {
+			l.t.Fatalf("a client that does not read is not given up after %d events", published)
+		}
+		l.publish(published)
+	}
+	for range more {
+		l.publish(published)
+		published++
+	}
+	for i := 0; ; i++ {
+		f := l.slow.next()
+		if f.Kind == KindClosed {
+			if f.Code != int(kanava.CloseSlowConsumer) || !strings.HasPrefix(f.Reason, "slow_consumer") {
+				l.t.Errorf("got %v", f)
+			}
+			return
+		}
+		n, want := i/2, fmt.Sprintf(`{"n":%d}`, i/2)
+		if i%2 == 1 {
+			want = newsOf(n)
+		}
+		if n >= published-more || string(f.Data) != want {
+			l.t.Fatalf("frame %d of %d events and as many marks: got %.100s", i, published, f)
+		}
 	}
 }
 
