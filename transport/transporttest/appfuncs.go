@@ -279,6 +279,6 @@ func (a *app) asking() routes {
 	return routes{
 		kanava.On("ask", ask, kanava.Concurrent()),
 		kanava.On("askInTurn", ask),
-		kanava.On("askBriefly", ask, kanava.Concurrent(), kanava.Timeout(50*time.Millisecond)),
+		kanava.On("askBriefly", ask, kanava.Concurrent(), kanava.Timeout(shortLived)),
 	}
 }
