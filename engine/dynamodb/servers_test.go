@@ -3,13 +3,11 @@ package dynamodb_test
 import (
 	"bytes"
 	"context"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +17,7 @@ import (
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/kanava-go/kanava/engine/dynamodb"
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // server is a process of dynalite, an emulator of DynamoDB that others have written.
@@ -56,28 +55,10 @@ func dynalite(tb testing.TB) (node, script string) {
 	return "", ""
 }
 
-// freePort returns a port of the loopback that was free a moment ago: none of
-// those that the system gives to outgoing connections, which could take it while
-// its server is restarted.
-func freePort(tb testing.TB) int {
-	tb.Helper()
-	const tries = 1000
-	for range tries {
-		port := 10_000 + rand.N(10_000)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
-			l.Close()
-			return port
-		}
-	}
-	tb.Fatal("no free port")
-	return 0
-}
-
 // newServer starts a server with an empty table. It ends with the test.
 func newServer(tb testing.TB) *server {
 	tb.Helper()
-	s := &server{tb: tb, addr: "127.0.0.1:" + strconv.Itoa(freePort(tb)), dir: tb.TempDir()}
+	s := &server{tb: tb, addr: testport.Address(tb), dir: tb.TempDir()}
 	tb.Cleanup(s.kill)
 	s.start()
 	return s

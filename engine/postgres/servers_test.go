@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -113,9 +112,9 @@ func place(tb testing.TB) string {
 // newServer starts a server that ends with the test.
 func newServer(tb testing.TB, args ...string) *server {
 	tb.Helper()
-	s := &server{tb: tb, addr: testport.Address(tb), dir: filepath.Join(place(tb), "data")}
-	host, port, _ := net.SplitHostPort(s.addr)
-	s.args = append([]string{"-D", s.dir, "-h", host, "-p", port, "-k", "", "-c", "max_connections=200"}, args...)
+	port := strconv.Itoa(testport.Port(tb))
+	s := &server{tb: tb, addr: "127.0.0.1:" + port, dir: filepath.Join(place(tb), "data")}
+	s.args = append([]string{"-D", s.dir, "-h", "127.0.0.1", "-p", port, "-k", "", "-c", "max_connections=200"}, args...)
 	tb.Cleanup(func() {
 		s.kill()
 		os.RemoveAll(filepath.Dir(s.dir))

@@ -205,7 +205,7 @@ func newCluster(tb testing.TB, masters int, replicas bool, args ...string) *clus
 	var all []*server
 	var buses []string // the port at which each hears the others, by default 10,000 above its own
 	for i := range n {
-		buses = append(buses, portOf(testport.Address(tb)))
+		buses = append(buses, strconv.Itoa(testport.Port(tb)))
 		all = append(all, newServer(tb, append(args, "--cluster-port", buses[i])...))
 	}
 	c := &cluster{masters: all[:masters], replicas: all[masters:]}

@@ -35,11 +35,17 @@ const (
 // test for which there is none left ends.
 func Address(tb testing.TB) string {
 	tb.Helper()
-	address, err := own.next()
+	return at(Port(tb))
+}
+
+// Port is the port of an [Address], for programs that want only that.
+func Port(tb testing.TB) int {
+	tb.Helper()
+	port, err := own.next()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return address
+	return port
 }
 
 // own are the ports of this process.
@@ -55,20 +61,20 @@ type owner struct {
 	left  int            // how many that has from there
 }
 
-func (o *owner) next() (string, error) {
+func (o *owner) next() (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for {
 		if o.left == 0 {
 			if err := o.claim(); err != nil {
-				return "", err
+				return 0, err
 			}
 		}
-		address := at(o.port)
+		port := o.port
 		o.port++
 		o.left--
-		if l, err := net.Listen("tcp", address); err == nil { // else a stranger is there
-			return address, l.Close()
+		if l, err := net.Listen("tcp", at(port)); err == nil { // else a stranger is there
+			return port, l.Close()
 		}
 	}
 }

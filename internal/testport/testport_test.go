@@ -19,11 +19,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	for range n {
-		address, err := own.next()
+		port, err := own.next()
 		if err != nil {
 			panic(err)
 		}
-		fmt.Fprintln(os.Stdout, address)
+		fmt.Fprintln(os.Stdout, at(port))
 	}
 	fmt.Fprintln(os.Stdout, "done")
 	_, _ = os.Stdin.Read(make([]byte, 1))
@@ -93,14 +93,14 @@ func TestAStrangerIsPassed(t *testing.T) {
 	if _, err := o.next(); err != nil {
 		t.Fatal(err)
 	}
-	taken, next := at(o.port), at(o.port+1)
-	stranger, err := net.Listen("tcp", taken)
+	taken, next := o.port, o.port+1
+	stranger, err := net.Listen("tcp", at(taken))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
 	if got, err := o.next(); err != nil || got != next {
-		t.Errorf("got %s, %v, want %s: somebody listens at %s", got, err, next, taken)
+		t.Errorf("got %d, %v, want %d: somebody listens at %d", got, err, next, taken)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestBlocksComeToAnEnd(t *testing.T) {
 	}
 	for _, o := range []*owner{first, other} {
 		if got, err := o.next(); err == nil || !strings.Contains(err.Error(), "taken") {
-			t.Errorf("got %s, %v, where all are taken", got, err)
+			t.Errorf("got %d, %v, where all are taken", got, err)
 		}
 	}
 	first.close()

@@ -3,7 +3,6 @@
 package redis_test
 
 import (
-	"net"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -29,8 +28,7 @@ func newServer(b *testing.B) *server {
 	if err != nil {
 		b.Skip("redis-server is not installed (Debian: apt-get install redis-server)")
 	}
-	addr := testport.Address(b)
-	_, port, _ := net.SplitHostPort(addr)
+	port := strconv.Itoa(testport.Port(b))
 	cmd := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "")
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -39,7 +37,7 @@ func newServer(b *testing.B) *server {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	s := &server{addr: addr}
+	s := &server{addr: "127.0.0.1:" + port}
 	late := time.After(10 * time.Second)
 	for {
 		if s.asked, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr}, DisableCache: true}); err == nil {

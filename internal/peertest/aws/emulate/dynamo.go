@@ -3,6 +3,8 @@ package emulate
 import (
 	"strconv"
 	"testing"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // Dynamo starts a DynamoDB without tables, and returns its endpoint. It takes any
@@ -10,7 +12,7 @@ import (
 // TransactWriteItems nor anything about time to live: nothing in it expires.
 func Dynamo(tb testing.TB) (endpoint string) {
 	tb.Helper()
-	port := strconv.Itoa(freePort(tb))
+	port := strconv.Itoa(testport.Port(tb))
 	program{
 		name:  "dynalite",
 		dir:   tb.TempDir(),

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // Offline starts serverless-offline with this function, and returns when it
 // serves.
 func Offline(tb testing.TB, fn Function) *Gateway {
 	tb.Helper()
-	http, websocket := strconv.Itoa(freePort(tb)), strconv.Itoa(freePort(tb))
+	http, websocket := strconv.Itoa(testport.Port(tb)), strconv.Itoa(testport.Port(tb))
 	gw := &Gateway{
 		URL:        "ws://127.0.0.1:" + websocket,
 		HTTP:       "http://127.0.0.1:" + http,
@@ -39,7 +41,7 @@ func Offline(tb testing.TB, fn Function) *Gateway {
 		},
 		args: []string{
 			"node_modules/osls/bin/serverless.js", "offline", "start", "--useInProcess", "--noSponsor", "--host", "127.0.0.1",
-			"--httpPort", http, "--websocketPort", websocket, "--lambdaPort", strconv.Itoa(freePort(tb)),
+			"--httpPort", http, "--websocketPort", websocket, "--lambdaPort", strconv.Itoa(testport.Port(tb)),
 		},
 		ready: []string{"Offline [http for websocket] listening", "Server ready: "},
 	}.start(tb)

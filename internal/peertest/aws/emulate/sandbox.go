@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/kanava-go/kanava/internal/testport"
 )
 
 // Sandbox starts Architect's sandbox with this function, and returns when it
@@ -19,7 +21,7 @@ func Sandbox(tb testing.TB, fn Function) *Gateway {
 	if _, err := exec.LookPath("ps"); err != nil { // it ends its functions with that, and dies without
 		tb.Fatalf("emulate: the sandbox needs ps; install Debian's package procps: %v", err)
 	}
-	port, internal := freePort(tb), strconv.Itoa(freePort(tb))
+	port, internal := testport.Port(tb), strconv.Itoa(testport.Port(tb))
 	gw := &Gateway{
 		URL:        "ws://127.0.0.1:" + strconv.Itoa(port),
 		HTTP:       "http://127.0.0.1:" + strconv.Itoa(port),
