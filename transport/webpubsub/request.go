@@ -129,7 +129,9 @@ func (c *Client) try(ctx context.Context, r request, address string) ([]byte, er
 		return nil, fmt.Errorf("webpubsub: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Accept", "application/json")
+	if r.method != http.MethodHead {
+		req.Header.Set("Accept", "application/json")
+	}
 	if r.message != nil {
 		req.Header.Set("Content-Type", r.message.Type.contentType())
 	}
