@@ -1,5 +1,5 @@
 # Kanava's tasks. Needs Go, git and a POSIX shell; "lint", "race", "ts",
-# "browser", "peers", "aws" and "e2e" say below what else. CI runs the same targets, see .ci/run.
+# "browser", "peers", "aws", "azure" and "e2e" say below what else. CI runs the same targets, see .ci/run.
 
 GO        ?= go
 TESTFLAGS ?=
@@ -140,13 +140,19 @@ peers: ## Tests with nginx, with autobahn, a WebSocket library for Python, and w
 	@"$(PYTHON)" -c 'import autobahn.twisted.websocket' || { echo "make peers: needs autobahn with Twisted; install Debian's package python3-autobahn, or set PYTHON to a Python that has them" >&2; exit 1; }
 	@test -n "$(CHROMIUM)" || { echo "make peers: no Chromium found; install Debian's package chromium, or set CHROMIUM=path" >&2; exit 1; }
 	$(strip cd $(PEERS) && export GOWORK=off NGINX_PATH="$(NGINX_PATH)" PYTHON="$(PYTHON)" CHROMIUM="$(CHROMIUM)" && \
-		all=$$($(GO) list ./...) && $(GO) test $(TESTFLAGS) $$(echo "$$all" | grep -v /peertest/aws/))
+		all=$$($(GO) list ./...) && $(GO) test $(TESTFLAGS) $$(echo "$$all" | grep -v -e /peertest/aws/ -e /peertest/webpubsub))
 
 .PHONY: aws
 aws: ## Tests with two emulators of API Gateway and one of DynamoDB; needs Node 20, npm and ps
 	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo "make aws: needs Node 20 or newer" >&2; exit 1; }
 	cd $(PEERS)/aws/emulate/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(strip cd $(PEERS) && GOWORK=off $(GO) test -timeout 15m $(TESTFLAGS) ./aws/...)
+
+.PHONY: azure
+azure: ## Tests with Microsoft's packages for Azure Web PubSub; needs Node 20 and npm
+	@node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo "make azure: needs Node 20 or newer" >&2; exit 1; }
+	cd $(PEERS)/webpubsub/js && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(strip cd $(PEERS) && GOWORK=off $(GO) test $(TESTFLAGS) ./webpubsub/...)
 
 .PHONY: e2e
 e2e: ## Clients through cuts, kills, black holes and expiring sessions; needs Node, npm and Chromium
@@ -162,7 +168,7 @@ cross: ## Build and vet what differs by system and processor (PLATFORMS='linux/a
 	@for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./internal/poll ./transport/ws || exit 1; done
 
 .PHONY: check
-check: test engines jsonv2 vet cross lint build-alone stale race ts browser peers aws e2e soak crowd ## Everything that CI checks
+check: test engines jsonv2 vet cross lint build-alone stale race ts browser peers aws azure e2e soak crowd ## Everything that CI checks
 
 .PHONY: run-chat
 run-chat: ## Run the chat example on http://localhost:3000

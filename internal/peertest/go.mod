@@ -1,6 +1,6 @@
 module github.com/kanava-go/kanava/internal/peertest
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/aws/aws-lambda-go v1.55.1
@@ -12,7 +12,10 @@ require (
 	github.com/coder/websocket v1.8.15
 	github.com/go-json-experiment/json v1.27.2
 	github.com/gobwas/ws v1.5.0
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/google/go-cmp v0.7.0
 	github.com/kanava-go/kanava v0.1.0
+	github.com/kanava-go/kanava/transport/webpubsub v0.1.0
 )
 
 require (
@@ -25,3 +28,5 @@ require (
 )
 
 replace github.com/kanava-go/kanava => ../..
+
+replace github.com/kanava-go/kanava/transport/webpubsub => ../../transport/webpubsub
