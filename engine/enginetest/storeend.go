@@ -117,7 +117,7 @@ func testStoreCut(l *lab) {
 // cut now and then. Who does not know whether a word was written looks.
 func testStoreCuts(l *lab) {
 	all, id := l.processes(3), l.name()
-	const each = 15
+	const each = 60
 	done := make(chan struct{})
 	cuts := make(chan struct{})
 	go func() {

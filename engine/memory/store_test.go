@@ -43,3 +43,5 @@ func TestStoreSweep(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkStore(b *testing.B) { enginetest.BenchStore(b, memory.NewStore()) }
