@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,6 +50,25 @@ var methods = map[string]func(ctx context.Context, e *redis.Engine) error{
 		return err
 	},
 	"forget": func(ctx context.Context, e *redis.Engine) error { return e.Forget(ctx, "k") },
+	"load": func(ctx context.Context, e *redis.Engine) error {
+		_, err := e.Load(ctx, []string{"a", "b"})
+		return err
+	},
+	"save": func(ctx context.Context, e *redis.Engine) error {
+		_, err := e.Save(ctx, rand.Text(), []byte("v"), 0, time.Minute)
+		return err
+	},
+	"delete": func(ctx context.Context, e *redis.Engine) error {
+		_, err := e.Delete(ctx, "a")
+		return err
+	},
+	"join":  func(ctx context.Context, e *redis.Engine) error { return e.Join(ctx, "g", "m", time.Millisecond) },
+	"leave": func(ctx context.Context, e *redis.Engine) error { return e.Leave(ctx, "g", "m") },
+	"members": func(ctx context.Context, e *redis.Engine) (err error) {
+		for _, err = range e.Members(ctx, "g") {
+		}
+		return err
+	},
 }
 
 // atOnce calls all methods at once and looks at what each returns.

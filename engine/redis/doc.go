@@ -16,6 +16,8 @@
 //	kanava:owners            hash         the leases of nodes                                2 h after the last one
 //	kanava:g{GROUP}          hash         entries of a group                                 3 h after it was used last
 //	kanava:k{KEY}            string       what Keep keeps                                    its time
+//	kanava:c{ID}             string       a record of a connection, after its version        its time
+//	kanava:m{GROUP}          zset         members of a group, by when they end               as the last of them
 //
 // Events come by the channel kanava:{TOPIC} of sharded pub/sub, also where there
 // is no cluster, and what Probe sends by kanava:probe{ENGINE:N}. A script keeps an
@@ -44,7 +46,9 @@
 // What was written to a server that was cut off from the others is gone when
 // they have put another in its place. A cluster, or sentinels with
 // min-replicas-to-write, see to it that such a server takes nothing after a few
-// seconds. What Keep keeps, and leases, may go back by as much.
+// seconds. What Keep keeps, and leases, may go back by as much, and so may records
+// of connections and groups; versions of records are drawn, so that none comes
+// again, whatever was lost.
 //
 // All times are those of the servers.
 //
@@ -60,7 +64,7 @@
 // # What a user of the server needs to be allowed
 //
 //	+@connection +@scripting +@pubsub +info +cluster|slots +cluster|info
-//	+time +exists +del +pttl +pexpire +set +get +hget +hset +hmget +hdel +hgetall +hscan
-//	+zadd +zcard +zpopmin +zrange +zrem +xadd +xtrim +xrange
+//	+time +exists +del +pttl +pexpire +set +get +getdel +getrange +hget +hset +hmget +hdel +hgetall +hscan
+//	+zadd +zcard +zpopmin +zrange +zrem +zscan +xadd +xtrim +xrange
 //	~kanava:* &kanava:*
 package redis

@@ -14,7 +14,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Engine is an [engine.Engine] that stands on Redis.
+// Engine is an [engine.Engine] that stands on Redis. It is an
+// [engine.Stamper] and an [engine.Store], too: methods of the latter need Start as
+// all others do.
 type Engine struct {
 	opts Options
 	id   string // among all engines
@@ -43,7 +45,10 @@ type Engine struct {
 	running sync.WaitGroup // goroutines; added to under mu, unless closed
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Store   = (*Engine)(nil)
+)
 
 var errNotStarted = errors.New("not started")
 

@@ -35,6 +35,11 @@ func join(tb testing.TB, opts redis.Options) *node {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return begin(tb, e)
+}
+
+// begin starts an engine, which ends with the test.
+func begin(tb testing.TB, e *redis.Engine) *node {
 	n := &node{Engine: e, tb: tb, events: make(map[string][]engine.Event), resumed: make(map[string]int)}
 	n.changed = sync.NewCond(&n.mu)
 	e.Start(n)

@@ -32,6 +32,10 @@ func (o *Options) groupKey(group string) string { return o.Prefix + "g{" + escap
 
 func (o *Options) keepKey(key string) string { return o.Prefix + "k{" + escape(key) + "}" }
 
+func (o *Options) recordKey(id string) string { return o.Prefix + "c{" + escape(id) + "}" }
+
+func (o *Options) membersKey(group string) string { return o.Prefix + "m{" + escape(group) + "}" }
+
 func (o *Options) ownersKey() string { return o.Prefix + "owners" }
 
 // escape makes of any text one without spaces, control characters and braces,

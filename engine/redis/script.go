@@ -44,6 +44,12 @@ var (
 	pruneLua string
 	//go:embed scripts/keep.lua
 	keepLua string
+	//go:embed scripts/save.lua
+	saveLua string
+	//go:embed scripts/join.lua
+	joinLua string
+	//go:embed scripts/members.lua
+	membersLua string
 
 	publishScript   = newScript(topicLua, publishLua)
 	positionsScript = newScript(topicLua, positionsLua)
@@ -54,6 +60,9 @@ var (
 	entriesScript   = newScript(entriesLua)
 	pruneScript     = newScript(pruneLua)
 	keepScript      = newScript(keepLua)
+	saveScript      = newScript(saveLua)
+	joinScript      = newScript(joinLua)
+	membersScript   = newScript(membersLua)
 )
 
 // run is a run of a script. Its keys are in one slot, if it runs on a cluster.
@@ -106,34 +115,44 @@ func (s *script) exec(client rueidis.Client, runs []run) []rueidis.RedisResult {
 	return results
 }
 
-// eval runs a script that may run twice, several times, and goes on trying
-// until ctx ends.
-func (e *Engine) eval(ctx context.Context, s *script, runs ...run) ([]rueidis.RedisMessage, error) {
+// ask sends commands and has take look at the answers, and goes on trying while the
+// error of that passes, until ctx ends. twice says that commands may be carried out
+// twice; else it gives up where it is not known whether they were.
+func (e *Engine) ask(ctx context.Context, twice bool, send func(rueidis.Client) []rueidis.RedisResult, take func([]rueidis.RedisResult) error) error {
 	client, err := e.connected(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	messages := make([]rueidis.RedisMessage, len(runs))
 	for attempt := 0; ; attempt++ {
-		results, err := e.answer(ctx, func() []rueidis.RedisResult { return s.exec(client, runs) })
+		results, err := e.answer(ctx, func() []rueidis.RedisResult { return send(client) })
 		if err != nil {
-			return nil, err
+			return err
 		}
+		if err = take(results); err == nil || !passes(err, twice) {
+			return err
+		}
+		if !e.pause(ctx, attempt) {
+			return e.failed(ctx, err)
+		}
+	}
+}
+
+// sender returns what sends some runs of a script.
+func (s *script) sender(runs ...run) func(rueidis.Client) []rueidis.RedisResult {
+	return func(client rueidis.Client) []rueidis.RedisResult { return s.exec(client, runs) }
+}
+
+// eval runs a script that may run twice, several times.
+func (e *Engine) eval(ctx context.Context, s *script, runs ...run) ([]rueidis.RedisMessage, error) {
+	messages := make([]rueidis.RedisMessage, len(runs))
+	return messages, e.ask(ctx, true, s.sender(runs...), func(results []rueidis.RedisResult) (err error) {
 		for i := range results {
 			if messages[i], err = results[i].ToMessage(); err != nil {
 				break
 			}
 		}
-		if err == nil {
-			return messages, nil
-		}
-		if !passes(err, true) {
-			return nil, err
-		}
-		if !e.pause(ctx, attempt) {
-			return nil, e.failed(ctx, err)
-		}
-	}
+		return err
+	})
 }
 
 // evalOne is eval for one run.

@@ -1,0 +1,24 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/engine/redis"
+)
+
+// An engine keeps connections, too: where a gateway has them, and no process lives
+// as long as they do, it is both the hub's engine and the store. The hub starts it.
+func ExampleEngine_Save() {
+	e, err := redis.New(redis.Options{Addrs: []string{"redis.example.com:6379"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var store engine.Store = e
+	_, err = store.Save(context.Background(), "conn", []byte("{}"), 0, 2*time.Hour)
+	fmt.Println(err)
+	// Output: redis: save: not started
+}
