@@ -47,6 +47,7 @@ type Engine struct {
 
 var (
 	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Stamper = (*Engine)(nil)
 	_ engine.Store   = (*Engine)(nil)
 )
 

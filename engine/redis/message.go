@@ -50,10 +50,7 @@ func parseMessage(message string) (ev engine.Event, ok bool) {
 	b := []byte(message)
 	switch {
 	case len(b) >= headLen && b[0] == withPosition:
-		ev.At.Epoch = string(b[1 : 1+epochLen])
-		ev.At.Offset = number(b[13:20])
-		ev.Prev = ev.At.Offset - 1
-		ev.Time = time.UnixMilli(int64(number(b[20:26])))
+		stamp(&ev, b)
 		b = b[headLen:]
 	case len(b) >= 1 && b[0] == withoutPosition:
 		b = b[1:]
@@ -78,6 +75,14 @@ func parseMessage(message string) (ev engine.Event, ok bool) {
 	}
 	ev.Data = b
 	return ev, true
+}
+
+// stamp sets what the head of a message says of an event.
+func stamp(ev *engine.Event, head []byte) {
+	ev.At.Epoch = string(head[1 : 1+epochLen])
+	ev.At.Offset = number(head[13:20])
+	ev.Prev = ev.At.Offset - 1
+	ev.Time = time.UnixMilli(int64(number(head[20:26])))
 }
 
 func number(b []byte) (n uint64) {

@@ -2,9 +2,11 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +35,14 @@ type publication struct {
 	slot uint16
 	size int64
 	gone atomic.Bool // nobody waits for it
-	done chan error  // takes one
+	done chan outcome
+}
+
+// outcome is what has become of a publication. There is one.
+type outcome struct {
+	head  string // of its message, if it has a position
+	known bool   // its id is that of another publication
+	err   error
 }
 
 // queue has the publications to some topics. A goroutine runs while it is not
@@ -46,43 +55,56 @@ type queue struct {
 
 // Publish implements [engine.Broker].
 func (e *Engine) Publish(ctx context.Context, t engine.Topic, ev engine.Event) error {
-	if err := e.publish(ctx, t, &ev); err != nil {
-		return fmt.Errorf("redis: publish: %w", err)
-	}
-	return nil
+	_, _, err := e.PublishStamped(ctx, t, ev)
+	return err
 }
 
-func (e *Engine) publish(ctx context.Context, t engine.Topic, ev *engine.Event) error {
+// PublishStamped implements [engine.Stamper].
+func (e *Engine) PublishStamped(ctx context.Context, t engine.Topic, ev engine.Event) (stamped engine.Event, published bool, err error) {
+	published, err = e.publish(ctx, t, &ev)
+	if err != nil {
+		return ev, false, fmt.Errorf("redis: publish: %w", err)
+	}
+	return ev, published, nil
+}
+
+// publish publishes an event, and sets in it what the server has.
+func (e *Engine) publish(ctx context.Context, t engine.Topic, ev *engine.Event) (published bool, err error) {
 	if _, err := e.connected(ctx); err != nil {
-		return err
+		return false, err
 	}
 	twice := ev.ID != "" && t.Class != engine.Volatile
+	name := rand.Text()[:8] // in all attempts
 	for attempt := 0; ; attempt++ {
-		p := e.publication(t, ev)
+		p := e.publication(t, ev, name)
 		if err := e.enqueue(p); err != nil {
-			return err
+			return false, err
 		}
-		var err error
+		var o outcome
 		select {
-		case err = <-p.done:
+		case o = <-p.done:
 		case <-e.done:
-			err = engine.ErrClosed
+			o.err = engine.ErrClosed
 		case <-ctx.Done():
 			p.gone.Store(true)
-			err = e.because(ctx.Err())
+			o.err = e.because(ctx.Err())
 		}
-		if err == nil || ctx.Err() != nil || errors.Is(err, engine.ErrClosed) || !passes(err, twice) {
-			return err
+		if o.err == nil && len(o.head) >= headLen {
+			stamp(ev, []byte(o.head))
+		}
+		if o.err == nil || ctx.Err() != nil || errors.Is(o.err, engine.ErrClosed) || !passes(o.err, twice) {
+			return o.err == nil && !o.known, o.err
 		}
 		if !e.pause(ctx, attempt) {
-			return e.failed(ctx, err)
+			return false, e.failed(ctx, o.err)
 		}
 	}
 }
 
-// publication prepares an event. Nothing of it is the caller's.
-func (e *Engine) publication(t engine.Topic, ev *engine.Event) *publication {
-	p := &publication{done: make(chan error, 1)}
+// publication prepares an event. Nothing of it is the caller's. name tells it from
+// others with the same ID.
+func (e *Engine) publication(t engine.Topic, ev *engine.Event, name string) *publication {
+	p := &publication{done: make(chan outcome, 1)}
 	meta := e.opts.topicKey(t.Name)
 	if e.cluster {
 		p.slot = slotOf(meta)
@@ -93,12 +115,12 @@ func (e *Engine) publication(t engine.Topic, ev *engine.Event) *publication {
 		p.body = rueidis.BinaryString(appendBody(append(body, withoutPosition), ev))
 	} else {
 		p.keys = append(p.keys, keptKeys(meta, t.Class)...)
-		id := "0"
 		if ev.ID != "" {
-			id = "1"
 			p.keys = append(p.keys, idKey(meta, ev.ID))
+		} else {
+			name = ""
 		}
-		p.args = append(make([]string, 0, 5), classes[t.Class], id, rueidis.BinaryString(appendBody(body, ev)))
+		p.args = append(make([]string, 0, 5), classes[t.Class], name, rueidis.BinaryString(appendBody(body, ev)))
 		switch t.Class {
 		case engine.Latest:
 			p.args = append(p.args, ev.Key, "")
@@ -246,7 +268,7 @@ func (e *Engine) ship(runs []shipment, bare []*publication) {
 		}
 	}
 	for i, p := range bare {
-		p.done <- results[len(runs)+i].Error()
+		p.done <- outcome{err: results[len(runs)+i].Error()}
 	}
 	if len(unknown) == 0 {
 		return
@@ -267,13 +289,26 @@ func (s *shipment) tell(result rueidis.RedisResult) {
 		err = fmt.Errorf("%d answers for %d publications", len(each), len(s.of))
 	}
 	for i, p := range s.of {
-		if err == nil && !each[i].IsInt64() {
-			text, _ := each[i].ToString()
-			p.done <- serverError(text)
-			continue
+		o := outcome{err: err}
+		if err == nil {
+			o = outcomeOf(each[i])
 		}
-		p.done <- err
+		p.done <- o
 	}
+}
+
+// outcomeOf reads what the script says of a publication.
+func outcomeOf(m rueidis.RedisMessage) (o outcome) {
+	switch {
+	case m.IsInt64():
+		o.known = true
+	case m.IsArray():
+		text, _ := m.AsStrSlice()
+		o.err = serverError(strings.Join(text, " "))
+	default:
+		o.head, o.err = m.ToString()
+	}
+	return o
 }
 
 // drain waits until nothing waits to be sent.
