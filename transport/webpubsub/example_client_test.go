@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/kanava-go/kanava/transport/webpubsub"
 )
@@ -44,6 +46,24 @@ func ExampleClient() {
 	// Output:
 	// PUT /api/hubs/chat/groups/news/connections/c1 ""
 	// POST /api/hubs/chat/groups/news/:send "{\"hello\":\"world\"}"
+}
+
+// A page asks the program where to connect to.
+func ExampleClient_ClientURL() {
+	client, err := webpubsub.NewClient(webpubsub.ClientOptions{Endpoint: "https://name.webpubsub.azure.com", Hub: "chat", AccessKey: "secret"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	address, err := client.ClientURL(context.Background(), webpubsub.Access{UserID: "ada", Groups: []string{"news"}, Valid: 5 * time.Minute})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	before, _, _ := strings.Cut(address, "?")
+	fmt.Println(before)
+	// Output:
+	// wss://name.webpubsub.azure.com/client/hubs/chat
 }
 
 func ExampleClient_SendToConnections() {

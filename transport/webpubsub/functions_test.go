@@ -2,17 +2,14 @@ package webpubsub_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
+	"github.com/kanava-go/kanava/internal/testport"
 	"github.com/kanava-go/kanava/transport/webpubsub"
 )
 
@@ -80,40 +77,26 @@ func TestServeFunctionsElsewhere(t *testing.T) {
 	}
 }
 
-// serveFunctions starts ServeFunctions at a port below those that the system gives
-// to clients, and waits until it answers.
+// serveFunctions starts ServeFunctions and waits until it answers.
 func serveFunctions(t *testing.T, ctx context.Context, h http.Handler) (base string, ended chan error) {
 	t.Helper()
-	for range 50 {
-		port := 10000 + rand.IntN(20000)
-		t.Setenv("FUNCTIONS_CUSTOMHANDLER_PORT", strconv.Itoa(port))
-		ended = make(chan error, 1)
-		own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Test", t.Name())
-			h.ServeHTTP(w, r)
-		})
-		go func() { ended <- webpubsub.ServeFunctions(ctx, own) }()
-		base = fmt.Sprintf("http://127.0.0.1:%d", port)
-		for {
-			select {
-			case err := <-ended:
-				if !errors.Is(err, syscall.EADDRINUSE) {
-					t.Fatal(err)
-				}
-			default:
-				if res, err := http.Get(base); err == nil {
-					res.Body.Close()
-					if res.Header.Get("Test") == t.Name() {
-						return base, ended
-					}
-				}
-				continue
-			}
-			break
+	port := strconv.Itoa(testport.Port(t))
+	t.Setenv("FUNCTIONS_CUSTOMHANDLER_PORT", port)
+	ended = make(chan error, 1)
+	go func() { ended <- webpubsub.ServeFunctions(ctx, h) }()
+	base = "http://127.0.0.1:" + port
+	for {
+		res, err := http.Get(base)
+		if err == nil {
+			res.Body.Close()
+			return base, ended
+		}
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		default:
 		}
 	}
-	t.Fatal("no free port")
-	return "", nil
 }
 
 // ask makes a request with the fields and the body of r, if there is one.

@@ -230,6 +230,14 @@ func TestOurHandler(t *testing.T) {
 	}
 }
 
+// As a function app it is the same.
+func TestOurHandlerInFunctions(t *testing.T) {
+	a, h := withHandler(t, functionsHandler)
+	if diff := cmp.Diff(wantScene, play(t, a, h)); diff != "" {
+		t.Errorf("scene (-want +got):\n%s", diff)
+	}
+}
+
 // sameState makes the two orders of the members of a state one: which is not the
 // handler's, but the program's.
 func sameState(s string) string {

@@ -8,10 +8,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/kanava-go/kanava/internal/peertest/webpubsub/standin"
+	"github.com/kanava-go/kanava/internal/testport"
 	"github.com/kanava-go/kanava/transport/webpubsub"
 )
 
@@ -37,6 +41,45 @@ func goHandler(t *testing.T, a *azure) handler {
 		Hub: "chat", Hosts: []string{a.host}, AccessKeys: keys[:], Logger: slog.New(slog.DiscardHandler),
 	}))
 	return handler{address, func() m {
+		t.Helper()
+		return within(t, "an event", seen)
+	}}
+}
+
+// functionsHandler starts ours as a function app: behind a host that forwards
+// requests as they are, to the port that it has told. The host of Azure Functions
+// itself is not to be had.
+func functionsHandler(t *testing.T, a *azure) handler {
+	t.Helper()
+	seen := make(chan m, 1000)
+	port := strconv.Itoa(testport.Port(t))
+	t.Setenv("FUNCTIONS_CUSTOMHANDLER_PORT", port)
+	mux := http.NewServeMux()
+	mux.Handle("/upstream", webpubsub.EventHandler(app(t, seen), webpubsub.EventOptions{
+		Hub: "chat", Hosts: []string{a.host}, AccessKeys: keys[:], Logger: slog.New(slog.DiscardHandler),
+	}))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- webpubsub.ServeFunctions(ctx, mux) }()
+	t.Cleanup(func() {
+		stop()
+		if err := within(t, "the end of the function app", ended); err != nil {
+			t.Error(err)
+		}
+	})
+	for { // until it listens
+		if res, err := http.Get("http://127.0.0.1:" + port); err == nil {
+			res.Body.Close()
+			break
+		}
+		select {
+		case err := <-ended:
+			t.Fatal(err)
+		default:
+		}
+	}
+	host := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "127.0.0.1:" + port})
+	return handler{serve(t, host), func() m {
 		t.Helper()
 		return within(t, "an event", seen)
 	}}
