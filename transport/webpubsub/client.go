@@ -28,8 +28,8 @@ type ClientOptions struct {
 	// over https only, or to the program's own machine.
 	Tokens TokenSource
 
-	// HTTPClient makes the requests. nil: one of the Client's own, which keeps as
-	// many connections open as Parallel says.
+	// HTTPClient makes the requests, but follows no redirect. nil: one of the
+	// Client's own, which keeps as many connections open as Parallel says.
 	HTTPClient *http.Client
 
 	// Parallel is how many requests may be under way at a time, those included that
@@ -59,7 +59,7 @@ type Client struct {
 	hub      string
 	key      []byte      // nil with tokens
 	tokens   TokenSource // nil with key
-	http     *http.Client
+	http     http.Client
 	slots    chan struct{} // one for each request under way
 	tries    int
 	timeout  time.Duration
@@ -88,7 +88,6 @@ func NewClient(o ClientOptions) (*Client, error) {
 		endpoint: endpoint,
 		hub:      o.Hub,
 		tokens:   o.Tokens,
-		http:     o.HTTPClient,
 		slots:    make(chan struct{}, orDefault(o.Parallel, 64)),
 		tries:    orDefault(o.Tries, 4),
 		timeout:  orDefault(o.Timeout, 15*time.Second),
@@ -96,9 +95,13 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.AccessKey != "" {
 		c.key = []byte(o.AccessKey)
 	}
-	if c.http == nil {
-		c.http = newHTTPClient(cap(c.slots))
+	if o.HTTPClient != nil {
+		c.http = *o.HTTPClient
+	} else {
+		c.http.Transport = newTransport(cap(c.slots))
 	}
+	// A token is for one address, and what comes from another is not from the service.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
 }
 
@@ -109,16 +112,16 @@ func orDefault[T int | time.Duration](v, def T) T {
 	return v
 }
 
-// newHTTPClient returns a client that reuses as many connections as there may be
-// requests under way, where that of net/http keeps two.
-func newHTTPClient(connections int) *http.Client {
+// newTransport returns one that keeps as many connections as there may be requests
+// under way, where that of net/http keeps two.
+func newTransport(connections int) *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
 	if d, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = d.Clone()
 	}
 	t.MaxIdleConns = connections
 	t.MaxIdleConnsPerHost = connections
-	return &http.Client{Transport: t}
+	return t
 }
 
 // loopback reports whether a host is the machine that the program runs on.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -147,8 +148,8 @@ func TestGone(t *testing.T) {
 }
 
 func TestOtherAnswersAreNotGone(t *testing.T) {
-	for _, status := range []int{301, 400, 401, 403, 409, 410, 413, 415, 500} {
-		s := always(status, "<html>not JSON</html>")
+	for _, status := range []int{301, 307, 400, 401, 403, 409, 410, 413, 415, 500} {
+		s := always(status, "<html>not JSON</html>", "Location", "https://other.example/api")
 		err := clientOf(t, s).SendToConnection(t.Context(), "conn1", webpubsub.Message{Type: webpubsub.Text})
 		var refused *webpubsub.ResponseError
 		if !errors.As(err, &refused) || refused.Status != status || errors.Is(err, webpubsub.ErrGone) {
@@ -156,6 +157,30 @@ func TestOtherAnswersAreNotGone(t *testing.T) {
 		}
 		if n := len(s.requests()); n != 1 {
 			t.Errorf("%d: %d tries, not one", status, n)
+		}
+	}
+}
+
+func TestResponseError(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body   string
+		header []string
+		want   webpubsub.ResponseError
+	}{
+		"nothing but a status":         {"", nil, webpubsub.ResponseError{Status: 400}},
+		"a code in a header":           {"", []string{"X-Ms-Error-Code", "A"}, webpubsub.ResponseError{Status: 400, Code: "A"}},
+		"a code in the body":           {`{"code":"B","message":"m"}`, nil, webpubsub.ResponseError{Status: 400, Code: "B", Message: "m"}},
+		"two codes":                    {`{"code":"B"}`, []string{"X-Ms-Error-Code", "A"}, webpubsub.ResponseError{Status: 400, Code: "A"}},
+		"a long text":                  {`{"message":"` + strings.Repeat("x", 2000) + `"}`, nil, webpubsub.ResponseError{Status: 400, Message: strings.Repeat("x", 1024)}},
+		"a wait":                       {"", []string{"Retry-After", "5"}, webpubsub.ResponseError{Status: 400, RetryAfter: 5 * time.Second}},
+		"a wait that is less than 0":   {"", []string{"Retry-After", "-5"}, webpubsub.ResponseError{Status: 400}},
+		"a wait until a time gone by":  {"", []string{"Retry-After", "Sat, 01 Jan 1994 00:00:00 GMT"}, webpubsub.ResponseError{Status: 400}},
+		"a wait that nobody can count": {"", []string{"Retry-After", "99999999999999999999"}, webpubsub.ResponseError{Status: 400}},
+	} {
+		err := clientOf(t, always(400, tc.body, tc.header...)).SendToAll(t.Context(), hello)
+		var got *webpubsub.ResponseError
+		if !errors.As(err, &got) || *got != tc.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 	}
 }

@@ -193,6 +193,18 @@ func TestDocumentedAnswers(t *testing.T) {
 			"connect, roles of the token are taken away", connectRequest(), &webpubsub.Response{Accept: webpubsub.Accept{Roles: []string{}}}, nil,
 			`200 "application/json; charset=utf-8" [] {"roles":[]}`,
 		},
+		{
+			"connect, only groups", connectRequest(), &webpubsub.Response{Accept: webpubsub.Accept{Groups: []string{"g"}}}, nil,
+			`200 "application/json; charset=utf-8" [] {"groups":["g"]}`,
+		},
+		{
+			"connect, only a user", connectRequest(), &webpubsub.Response{Accept: webpubsub.Accept{UserID: "ann"}}, nil,
+			`200 "application/json; charset=utf-8" [] {"userId":"ann"}`,
+		},
+		{
+			"connect, only a subprotocol", connectRequest(), &webpubsub.Response{Accept: webpubsub.Accept{Subprotocol: "kanava.plain"}}, nil,
+			`200 "application/json; charset=utf-8" [] {"subprotocol":"kanava.plain"}`,
+		},
 		{"connect, only a state", connectRequest(), &webpubsub.Response{State: &state}, nil, `204 "" ["eyJrZXkiOiJhIn0="] `},
 		{
 			"connect, refused", connectRequest(), nil, &webpubsub.RefusalError{Status: 401, Text: "who are you?"},
@@ -217,6 +229,10 @@ func TestDocumentedAnswers(t *testing.T) {
 		{
 			"message, bytes", userRequest(), &webpubsub.Response{Message: webpubsub.Message{Type: webpubsub.Binary, Data: []byte("b")}}, nil,
 			`200 "application/octet-stream" [] b`,
+		},
+		{
+			"message, an empty text", userRequest(), &webpubsub.Response{Message: webpubsub.Message{Type: webpubsub.Text}}, nil,
+			`200 "text/plain; charset=utf-8" [] `,
 		},
 		{"message, refused", userRequest(), nil, &webpubsub.RefusalError{Status: 400, Text: "no"}, `400 "text/plain; charset=utf-8" [] no`},
 	} {

@@ -82,6 +82,7 @@ func TestRefused(t *testing.T) {
 		"no id":                       {user, not("ce-id"), 400},
 		"a long id":                   {user, set("ce-id", strings.Repeat("1", 513)), 400},
 		"no connection":               {user, not("ce-connectionId"), 400},
+		"a long connection":           {user, set("ce-connectionId", strings.Repeat("c", 513)), 400},
 		"no time":                     {user, not("ce-time"), 400},
 		"time that is none":           {user, set("ce-time", "yesterday"), 400},
 		"two connections":             {user, twice("ce-connectionId", "conn-2"), 400},
@@ -202,32 +203,45 @@ func TestWrongOptionsPanic(t *testing.T) {
 
 // A body that stops coming does not hold the handler, and not the server either.
 func TestSlowBody(t *testing.T) {
-	begun := make(chan struct{})
 	h := webpubsub.EventHandler(func(context.Context, *webpubsub.Event) (*webpubsub.Response, error) {
 		t.Error("handled an event without its body")
 		return nil, nil
 	}, webpubsub.EventOptions{Hub: "chat", Hosts: []string{host}, AccessKeys: []string{key}, Logger: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(begun)
-		h.ServeHTTP(hasty{w}, r)
+		if r.Header.Get("ce-id") != "refused" {
+			w = hasty{w}
+		}
+		h.ServeHTTP(w, r)
 	}))
 	defer srv.Close()
-	r := userRequest()
-	rest, stuck := io.Pipe()
-	defer stuck.Close()
-	req, err := http.NewRequest(http.MethodPost, srv.URL, io.MultiReader(strings.NewReader("he"), rest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header = r.Header
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res.Body.Close()
-	<-begun
-	if res.StatusCode != http.StatusBadRequest {
-		t.Errorf("%s", res.Status)
+	for name, tc := range map[string]struct {
+		id, signature string
+		status        int
+	}{
+		"an event":                               {"1", signature1, http.StatusBadRequest},
+		"one whose body nobody wants, after 0 s": {"refused", "sha256=00", http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rest, stuck := io.Pipe()
+			defer stuck.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, srv.URL, io.MultiReader(strings.NewReader("he"), rest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = userRequest().Header
+			req.Header.Set("ce-id", tc.id)
+			req.Header.Set("ce-signature", tc.signature)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != tc.status {
+				t.Errorf("%s", res.Status)
+			}
+		})
 	}
 }
 
@@ -239,4 +253,31 @@ func (h hasty) SetReadDeadline(at time.Time) error {
 		at = at.Add(-15 * time.Second)
 	}
 	return http.NewResponseController(h.ResponseWriter).SetReadDeadline(at)
+}
+
+// When the body is there, nothing presses the function: net/http takes a deadline
+// of reading for a client that has left.
+func TestFunctionHasTime(t *testing.T) {
+	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	h := webpubsub.EventHandler(func(context.Context, *webpubsub.Event) (*webpubsub.Response, error) {
+		if len(w.deadlines) != 2 || w.deadlines[0].IsZero() || !w.deadlines[1].IsZero() {
+			t.Errorf("deadlines %v", w.deadlines)
+		}
+		return nil, nil
+	}, webpubsub.EventOptions{Hub: "chat", Hosts: []string{host}, AccessKeys: []string{key}})
+	h.ServeHTTP(w, userRequest())
+	if w.Code != http.StatusNoContent {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+// timed keeps what deadlines are set.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (t *timed) SetReadDeadline(at time.Time) error {
+	t.deadlines = append(t.deadlines, at)
+	return nil
 }

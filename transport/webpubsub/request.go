@@ -73,7 +73,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 			return body, nil
 		}
 		wait, again := retryAfter(err, try)
-		if !again || try == c.tries || ctx.Err() != nil {
+		if !again || try == c.tries {
 			return nil, err
 		}
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -177,8 +178,10 @@ func TestSendToConnections(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if failed := c.SendToConnections(ctx, slices.Values([]string{"a", "b"}), hello); len(failed) != 2 || !errors.Is(failed["a"], context.Canceled) {
-			t.Errorf("after the context's end: %v", failed)
+		before := len(s.requests())
+		failed = c.SendToConnections(ctx, slices.Values(strings.Split("abcdefghijklmnop", "")), hello)
+		if len(failed) != 16 || !errors.Is(failed["a"], context.Canceled) || len(s.requests()) != before {
+			t.Errorf("after the context's end: %v, and %d requests", failed, len(s.requests())-before)
 		}
 	})
 }
