@@ -30,12 +30,13 @@ type EventOptions struct {
 }
 
 // HandleFunc does what an event asks for. It is called by many goroutines, also
-// for one connection, and must not keep the event's maps and bytes for itself to
-// change. The context ends when the service does not wait any more.
+// for one connection; the event is the function's own. The context ends when the
+// service does not wait any more.
 //
-// A [*RefusalError] is told to the service. After any other error it gets 500, sends
-// the same event again after 1, 3 and 5 seconds, and then closes the connection or
-// does not open it; the error is logged.
+// A [*RefusalError] is told to the service. After any other error, which is logged,
+// it gets 500 and sends the same event again: Microsoft's emulator does so after 1,
+// 3 and 5 seconds. If none of them helps it closes the connection, or does not open
+// it; for Connected and Disconnected it does nothing.
 type HandleFunc func(ctx context.Context, ev *Event) (*Response, error)
 
 const (

@@ -51,6 +51,7 @@ var calls = []call{
 	{"closeUser", m{"user": "cy/ä b?#%40"}, nil},
 	{"closeConnection", m{"connection": "ann", "reason": "enough & more"}, nil},
 	{"closeConnection", m{"connection": "nobody"}, nil},
+	{"closeUser", m{"user": "dora", "reason": "that was all"}, nil},
 }
 
 // want is what clients get of calls.
@@ -58,6 +59,11 @@ var want = map[string][]string{
 	"ann": {"text hello ä", "text for ann", "text for the room", "text but not for bob", "end 1000"},
 	"bob": {"text hello ä", `text {"a":[1.5,null,"ä"]}`, `text "a string"`, "text for the room", "text without ann", "end 1000"},
 	"cy":  {"text hello ä", `text {"a":[1.5,null,"ä"]}`, "binary \x00\xff", "text for cy", "text for cy again", "end 1000"},
+	// Microsoft's client, to which the service says whence a message comes.
+	"dora": {
+		`{"as":"text","data":"hello ä","event":"server"}`, `{"as":"json","data":{"a":[1.5,null,"ä"]},"event":"server"}`, `{"as":"binary","data":"AP8=","event":"server"}`,
+		`{"event":"disconnected","message":"that was all"}`,
+	},
 }
 
 // rest is a client of the REST API.
@@ -155,6 +161,12 @@ func direct(t *testing.T, start func(*testing.T, *azure) rest) (*azure, map[stri
 		sockets[client.name] = mustDial(t, out.(string))
 		ids[client.name] = a.id("c" + jsonOf(t, len(sockets)))
 	}
+	dora := run(t, "client.js")
+	out, _ := do("clientURL", m{"user": "dora"})
+	dora.must("start", m{"url": out})
+	if e := dora.next(); e["event"] != "connected" || e["user"] != "dora" {
+		t.Errorf("Microsoft's client: %v", e)
+	}
 	for _, c := range calls {
 		args := maps.Clone(c.args)
 		if name, ok := args["connection"].(string); ok {
@@ -174,6 +186,11 @@ func direct(t *testing.T, start func(*testing.T, *azure) rest) (*azure, map[stri
 		if c.want != out {
 			t.Errorf("%s %v: %v, want %v", c.do, c.args, out, c.want)
 		}
+	}
+	for end := false; !end; {
+		e := dora.next()
+		end = e["event"] == "disconnected"
+		got["dora"] = append(got["dora"], jsonOf(t, e))
 	}
 	for name, s := range sockets {
 		for len(got[name]) == 0 || got[name][len(got[name])-1] != "end 1000" {
