@@ -4,8 +4,8 @@ package nats_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"fmt"
 	"runtime"
 	"sync"
 	"syscall"
@@ -16,13 +16,15 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/nats"
+	"github.com/kanava-go/kanava/internal/badnet"
+	"github.com/kanava-go/kanava/internal/follow"
 )
 
 // ground is servers, and a network between them and nodes.
 type ground struct {
 	*testing.T
 	servers  []*process
-	networks []*proxy // to each
+	networks []*badnet.Network // to each
 }
 
 // leader returns the server that leads the stream of the topic.
@@ -108,27 +110,27 @@ func TestFaults(t *testing.T) {
 			rest(long / 2)
 		}, false},
 		{"nothing comes through for 10 s", 1, func(g *ground, _ engine.Topic) {
-			g.networks[0].set(func() { g.networks[0].hole = true })
+			g.networks[0].Fail(badnet.Fault{Hole: true})
 			rest(long)
-			g.networks[0].heal()
+			g.networks[0].Heal()
 			rest(time.Second)
 		}, false},
 		{"nothing comes through until connections are given up", 1, func(g *ground, _ engine.Topic) {
-			g.networks[0].set(func() { g.networks[0].hole = true })
+			g.networks[0].Fail(badnet.Fault{Hole: true})
 			rest(3 * long)
-			g.networks[0].heal()
+			g.networks[0].Heal()
 			rest(long / 2)
 		}, false},
 		{"the network is away for 10 s", 1, func(g *ground, _ engine.Topic) {
-			g.networks[0].set(func() { g.networks[0].cut = true })
+			g.networks[0].Fail(badnet.Fault{Cut: true})
 			rest(long)
-			g.networks[0].heal()
+			g.networks[0].Heal()
 			rest(long / 2)
 		}, false},
 		{"the network is slow", 1, func(g *ground, _ engine.Topic) {
-			g.networks[0].set(func() { g.networks[0].pause = 50 * time.Millisecond })
+			g.networks[0].Fail(badnet.Fault{Pause: 50 * time.Millisecond})
 			rest(long)
-			g.networks[0].heal()
+			g.networks[0].Heal()
 			rest(time.Second)
 		}, false},
 	} {
@@ -136,40 +138,40 @@ func TestFaults(t *testing.T) {
 			g := &ground{T: t, servers: startServers(t, c.servers, "")}
 			var urls []string
 			for _, s := range g.servers {
-				p := newProxy(t, s.address)
+				p := badnet.To(t, s.address)
 				g.networks = append(g.networks, p)
-				urls = append(urls, p.url())
+				urls = append(urls, "nats://"+p.Addr())
 			}
-			join := func(i int) *node {
-				return connect(t, urls[i%len(urls)], func(o *nats.Options) {
-					o.URLs = urls
-					o.Keep.Replicas = c.servers
-				})
-			}
+			opts := nats.Options{URLs: urls, Keep: nats.Keeping{Replicas: c.servers}, Logger: logger(t)}
 			topic := topicOf(engine.Recoverable)
 			topic.Size = 100_000
-			f := follow(t, join(0), topic)
-			publishers := []*publisher{{node: join(1), topic: topic, name: "a"}, {node: join(2), topic: topic, name: "b"}}
+			e, err := nats.New(opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := follow.Begin(t, e, topic)
+			a, b := connectWith(t, opts), connectWith(t, opts)
+			publishers := []*follow.Publisher{{Broker: a, Topic: topic, Name: "a"}, {Broker: b, Topic: topic, Name: "b"}}
 			goroutines, memory := runtime.NumGoroutine(), heapNow()
 			var (
 				writing, reading sync.WaitGroup
 				stop, end        = make(chan struct{}), make(chan struct{})
 			)
 			for _, p := range publishers {
-				writing.Go(func() { p.run(stop) })
+				writing.Go(func() { p.Run(stop) })
 			}
-			reading.Go(func() { f.run(end) })
+			reading.Go(func() { f.Run(end) })
 			rest(time.Second)
 			c.fault(g, topic)
-			for _, n := range []*node{f.node, publishers[0].node, publishers[1].node} {
-				n.do("probe", n.Probe)
+			for _, probe := range []func(context.Context) error{e.Probe, a.Probe, b.Probe} {
+				a.do("probe", probe)
 			}
 			close(stop)
 			writing.Wait()
 			close(end)
 			reading.Wait()
 
-			check(t, f, publishers, c.mayLose)
+			f.Check(publishers, c.mayLose)
 			const most = 64 << 20
 			if now := heapNow(); now > memory+most {
 				t.Errorf("%d MiB more on the heap", (now-memory)>>20)
@@ -190,43 +192,4 @@ func awaitGoroutines(t *testing.T, most int) {
 		rest(100 * time.Millisecond)
 	}
 	t.Errorf("%d goroutines, not %d or less", runtime.NumGoroutine(), most)
-}
-
-func check(t *testing.T, f *follower, publishers []*publisher, mayLose bool) {
-	t.Helper()
-	got := make(map[string]int)
-	next := make(map[string]int)
-	for i, text := range f.texts {
-		if got[text]++; got[text] > 1 && !mayLose {
-			t.Errorf("%q came %d times", text, got[text])
-		}
-		var name string
-		var number int
-		fmt.Sscan(text, &name, &number)
-		if number < next[name] && !mayLose {
-			t.Errorf("%q came after %d, as event %d", text, next[name], i)
-		}
-		next[name] = number + 1
-	}
-	missing, all := 0, 0
-	for _, p := range publishers {
-		for _, text := range p.texts {
-			if all++; got[text] == 0 {
-				missing++
-			}
-		}
-		if p.most > 11*time.Second {
-			t.Errorf("a publication took %s", p.most)
-		}
-		t.Logf("%s: %d events, %d failed publications, the longest %s", p.name, len(p.texts), p.failed, p.most)
-	}
-	t.Logf("lost %d times, %d events missing of %d", f.lost, missing, all)
-	switch {
-	case missing > 0 && f.lost == 0:
-		t.Errorf("%d events are missing, and nobody was told", missing)
-	case f.lost > 0 && !mayLose:
-		t.Error("something was lost")
-	case mayLose && f.lost == 0:
-		t.Error("the server lost all and nobody was told")
-	}
 }

@@ -101,6 +101,11 @@ func connect(tb testing.TB, url string, change ...func(*nats.Options)) *node {
 	for _, c := range change {
 		c(&o)
 	}
+	return connectWith(tb, o)
+}
+
+func connectWith(tb testing.TB, o nats.Options) *node {
+	tb.Helper()
 	e, err := nats.New(o)
 	return start(tb, e, err)
 }

@@ -12,19 +12,20 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/nats"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // TestBlackHole: while nothing comes through, all methods end when their context
 // does, the probe fails, and memory is bounded; then all goes on by itself.
 func TestBlackHole(t *testing.T) {
 	server := startServers(t, 1, "")[0]
-	p := newProxy(t, server.address)
-	n := connect(t, p.url())
+	p := badnet.To(t, server.address)
+	n := connect(t, "nats://"+p.Addr())
 	topic := topicOf(engine.Recoverable)
 	n.subscribe(topic)
 	n.publish(topic, "before")
 	n.got(topic, 1)
-	p.set(func() { p.hole = true })
+	p.Fail(badnet.Fault{Hole: true})
 	large := make([]byte, 1<<20)
 	for name, method := range map[string]func(context.Context) error{
 		"Publish":   func(ctx context.Context) error { return n.Publish(ctx, topic, engine.Event{Data: large}) },
@@ -66,7 +67,7 @@ func TestBlackHole(t *testing.T) {
 	if refused == 0 {
 		t.Error("64 MiB are on their way to a server that takes nothing")
 	}
-	p.heal()
+	p.Heal()
 	n.do("probe", n.Probe)
 	after := fmt.Sprint("after ", time.Now())
 	n.publish(topic, after)
@@ -93,16 +94,16 @@ func TestRefused(t *testing.T) {
 // hub is told.
 func TestCut(t *testing.T) {
 	server := startServers(t, 1, "")[0]
-	p := newProxy(t, server.address)
-	n, other := connect(t, p.url()), connect(t, "nats://"+server.address)
+	p := badnet.To(t, server.address)
+	n, other := connect(t, "nats://"+p.Addr()), connect(t, "nats://"+server.address)
 	topics := []engine.Topic{topicOf(engine.Recoverable), topicOf(engine.Volatile)}
 	for _, topic := range topics {
 		n.subscribe(topic)
 	}
 	at := n.position(topics[0])
-	p.set(func() { p.cut = true })
+	p.Fail(badnet.Fault{Cut: true})
 	other.publish(topics[0], "missed")
-	p.heal()
+	p.Heal()
 	n.wait("Resumed", func() bool { return n.resumed > 0 })
 	if got := texts(n.read(topics[0], at).Events); !slices.Equal(got, []string{"missed"}) {
 		t.Fatalf("read %q", got)

@@ -7,6 +7,7 @@ import (
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/enginetest"
 	"github.com/kanava-go/kanava/engine/nats"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // TestSuite is what every engine passes, on one server.
@@ -39,20 +40,20 @@ type suiteGround struct {
 
 	mu       sync.Mutex // guards what follows
 	engines  int
-	networks map[engine.Engine]*proxy
+	networks map[engine.Engine]*badnet.Network
 }
 
 func newSuiteGround(t *testing.T, servers int) *suiteGround {
-	return &suiteGround{servers: startServers(t, servers, ""), networks: make(map[engine.Engine]*proxy)}
+	return &suiteGround{servers: startServers(t, servers, ""), networks: make(map[engine.Engine]*badnet.Network)}
 }
 
 func (g *suiteGround) join(tb testing.TB) engine.Engine {
 	tb.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := newProxy(tb, g.servers[g.engines%len(g.servers)].address)
+	p := badnet.To(tb, g.servers[g.engines%len(g.servers)].address)
 	g.engines++
-	e, err := nats.New(nats.Options{URLs: []string{p.url()}, Keep: nats.Keeping{Replicas: len(g.servers)}, Logger: logger(tb)})
+	e, err := nats.New(nats.Options{URLs: []string{"nats://" + p.Addr()}, Keep: nats.Keeping{Replicas: len(g.servers)}, Logger: logger(tb)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -64,8 +65,8 @@ func (g *suiteGround) cut(_ testing.TB, e engine.Engine) (heal func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := g.networks[e]
-	p.set(func() { p.cut = true })
-	return p.heal
+	p.Fail(badnet.Fault{Cut: true})
+	return p.Heal
 }
 
 func (g *suiteGround) restart(tb testing.TB, keepData bool) {

@@ -7,19 +7,20 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/postgres"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // TestCloseWithoutAnswer is that Close returns in time when the server does not
 // answer, whatever is under way.
 func TestCloseWithoutAnswer(t *testing.T) {
 	s := newServer(t, "-c", "fsync=off")
-	network := newProxy(t, s.addr)
-	n := join(t, postgres.Options{URL: urlAt(network.addr())})
+	network := badnet.To(t, s.addr)
+	n := join(t, postgres.Options{URL: urlAt(network.Addr())})
 	top := topic(engine.Recoverable)
 	n.subscribe(top)
 	n.publish(top, "1")
 	n.next(top, 1)
-	network.set(func() { network.hole = true })
+	network.Fail(badnet.Fault{Hole: true})
 	failed := make(chan error, 3)
 	go func() { failed <- n.Publish(within(t), top, engine.Event{Data: []byte("2")}) }()
 	go func() { _, err := n.Positions(within(t), []engine.Topic{top}); failed <- err }()

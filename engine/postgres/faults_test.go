@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,13 +18,15 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/postgres"
+	"github.com/kanava-go/kanava/internal/badnet"
+	"github.com/kanava-go/kanava/internal/follow"
 )
 
 // ground is a server, and a network between it and nodes.
 type ground struct {
 	*testing.T
 	server  *server
-	network *proxy
+	network *badnet.Network
 }
 
 // signal sends a signal to all processes of the server: first to the one that
@@ -93,54 +96,56 @@ func TestFaults(t *testing.T) {
 			rest(time.Second)
 		}, false},
 		{"nothing comes through for 10 s", func(g *ground) {
-			g.network.set(func() { g.network.hole = true })
+			g.network.Fail(badnet.Fault{Hole: true})
 			rest(long)
-			g.network.heal()
+			g.network.Heal()
 			rest(time.Second)
 		}, false},
 		{"nothing comes through until connections are given up", func(g *ground) {
-			g.network.set(func() { g.network.hole = true })
+			g.network.Fail(badnet.Fault{Hole: true})
 			rest(3 * long)
-			g.network.heal()
+			g.network.Heal()
 			rest(long / 2)
 		}, false},
 		{"the network is away for 10 s", func(g *ground) {
-			g.network.set(func() { g.network.cut = true })
+			g.network.Fail(badnet.Fault{Cut: true})
 			rest(long)
-			g.network.heal()
+			g.network.Heal()
 			rest(long / 2)
 		}, false},
 		{"the network is slow", func(g *ground) {
-			g.network.set(func() { g.network.pause = 50 * time.Millisecond })
+			g.network.Fail(badnet.Fault{Pause: 50 * time.Millisecond})
 			rest(long)
-			g.network.heal()
+			g.network.Heal()
 			rest(time.Second)
 		}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t)
-			g := &ground{T: t, server: s, network: newProxy(t, s.addr)}
-			url := urlAt(g.network.addr())
+			g := &ground{T: t, server: s, network: badnet.To(t, s.addr)}
+			opts := postgres.Options{URL: urlAt(g.network.Addr()), Logger: slog.New(slog.DiscardHandler)}
 			top := topic(engine.Recoverable)
 			top.Size = 100_000
-			f := follow(t, join(t, postgres.Options{URL: url}), top)
-			publishers := []*publisher{
-				{node: join(t, postgres.Options{URL: url}), topic: top, name: "a"},
-				{node: join(t, postgres.Options{URL: url}), topic: top, name: "b"},
+			e, err := postgres.New(opts)
+			if err != nil {
+				t.Fatal(err)
 			}
+			f := follow.Begin(t, e, top)
+			a, b := join(t, opts), join(t, opts)
+			publishers := []*follow.Publisher{{Broker: a, Topic: top, Name: "a"}, {Broker: b, Topic: top, Name: "b"}}
 			goroutines, memory := runtime.NumGoroutine(), heapNow()
 			var (
 				writing, reading sync.WaitGroup
 				stop, end        = make(chan struct{}), make(chan struct{})
 			)
 			for _, p := range publishers {
-				writing.Go(func() { p.run(stop) })
+				writing.Go(func() { p.Run(stop) })
 			}
-			reading.Go(func() { f.run(end) })
+			reading.Go(func() { f.Run(end) })
 			rest(time.Second)
 			c.fault(g)
-			for _, n := range []*node{f.node, publishers[0].node, publishers[1].node} {
-				if err := n.Probe(within(t)); err != nil {
+			for _, probe := range []func(context.Context) error{e.Probe, a.Probe, b.Probe} {
+				if err := probe(within(t)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -149,7 +154,7 @@ func TestFaults(t *testing.T) {
 			close(end)
 			reading.Wait()
 
-			check(t, f, publishers, c.mayLose)
+			f.Check(publishers, c.mayLose)
 			const most = 64 << 20
 			if now := heapNow(); now > memory+most {
 				t.Errorf("%d MiB more on the heap", (now-memory)>>20)
@@ -214,58 +219,19 @@ func awaitGoroutines(t *testing.T, most int) {
 	t.Errorf("%d goroutines, not %d or less", runtime.NumGoroutine(), most)
 }
 
-func check(t *testing.T, f *follower, publishers []*publisher, mayLose bool) {
-	t.Helper()
-	got := make(map[string]int)
-	next := make(map[string]int)
-	for i, text := range f.texts {
-		if got[text]++; got[text] > 1 && !mayLose {
-			t.Errorf("%q came %d times", text, got[text])
-		}
-		var name string
-		var number int
-		fmt.Sscan(text, &name, &number)
-		if number < next[name] && !mayLose {
-			t.Errorf("%q came after %d, as event %d", text, next[name], i)
-		}
-		next[name] = number + 1
-	}
-	missing, all := 0, 0
-	for _, p := range publishers {
-		for _, text := range p.texts {
-			if all++; got[text] == 0 {
-				missing++
-			}
-		}
-		if p.most > 11*time.Second {
-			t.Errorf("a publication took %s", p.most)
-		}
-		t.Logf("%s: %d events, %d failed publications, the longest %s", p.name, len(p.texts), p.failed, p.most)
-	}
-	t.Logf("lost %d times, %d events missing of %d", f.lost, missing, all)
-	switch {
-	case missing > 0 && f.lost == 0:
-		t.Errorf("%d events are missing, and nobody was told", missing)
-	case f.lost > 0 && !mayLose:
-		t.Error("something was lost")
-	case mayLose && f.lost == 0:
-		t.Error("the server lost all and nobody was told")
-	}
-}
-
 // TestNodeThatStops is that a node which takes nothing costs others nothing: its
 // connection is ended before the server has no room for what it does not take, and
 // when it goes on it is told that it may have missed something.
 func TestNodeThatStops(t *testing.T) {
 	s := newServer(t, "-c", "fsync=off")
-	network := newProxy(t, s.addr)
-	stopped := join(t, postgres.Options{URL: s.url(), ListenURL: urlAt(network.addr())})
+	network := badnet.To(t, s.addr)
+	stopped := join(t, postgres.Options{URL: s.url(), ListenURL: urlAt(network.Addr())})
 	n := join(t, postgres.Options{URL: s.url()})
 	top := topic(engine.Volatile)
 	stopped.subscribe(top)
 	var came atomic.Int64
 	n.subscribe(topic(engine.Volatile)) // others
-	network.set(func() { network.hole = true })
+	network.Fail(badnet.Fault{Hole: true})
 	data := bytes.Repeat([]byte("x"), 5500)
 	usage := func() (u float64) {
 		fmt.Sscan(s.do("SELECT pg_notification_queue_usage()"), &u)
@@ -297,7 +263,7 @@ func TestNodeThatStops(t *testing.T) {
 	if now := usage(); now > 0.04 {
 		t.Errorf("%v of the server's queue is used, and was %v", now, most)
 	}
-	network.heal()
+	network.Heal()
 	stopped.until("Resumed", func() bool { return stopped.resumed[top.Name] > 0 })
 	if err := stopped.Probe(within(t)); err != nil {
 		t.Error(err)

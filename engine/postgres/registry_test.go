@@ -5,14 +5,15 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava/engine/postgres"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // TestRenewWhoseAnswerIsLost is that a lease is not said to have been there when
 // Renew began it itself, at a first try that had no answer.
 func TestRenewWhoseAnswerIsLost(t *testing.T) {
 	s := newServer(t, "-c", "fsync=off")
-	network := newProxy(t, s.addr)
-	n := join(t, postgres.Options{URL: urlAt(network.addr()) + "&default_query_exec_mode=exec"}) // statements are sent each time
+	network := badnet.To(t, s.addr)
+	n := join(t, postgres.Options{URL: urlAt(network.Addr()) + "&default_query_exec_mode=exec"}) // statements are sent each time
 	renew := func() bool {
 		t.Helper()
 		held, err := n.Renew(within(t), "o", time.Minute)
@@ -26,15 +27,13 @@ func TestRenewWhoseAnswerIsLost(t *testing.T) {
 		t.Fatal("a lease that has just begun is not held")
 	}
 	s.do("UPDATE kanava.owners SET ends = now() - interval '1 hour'")
-	network.set(func() { network.lose = "renew(" })
+	lost := network.LoseAnswer("renew(")
 	if renew() {
 		t.Error("a lease that had ended is held")
 	}
-	network.set(func() {
-		if network.losing == nil {
-			t.Error("no answer was lost")
-		}
-	})
+	if !lost() {
+		t.Error("no answer was lost")
+	}
 	if !renew() {
 		t.Error("the new lease is not held")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/enginetest"
 	"github.com/kanava-go/kanava/engine/postgres"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 func TestSuite(t *testing.T) {
@@ -41,8 +42,8 @@ func backend(s *server) enginetest.Backend {
 	var number atomic.Int64
 	return enginetest.Backend{
 		New: func(tb testing.TB) engine.Engine {
-			network := newProxy(tb, s.addr)
-			opts := postgres.Options{URL: urlAt(network.addr()), Logger: slog.New(slog.DiscardHandler)}
+			network := badnet.To(tb, s.addr)
+			opts := postgres.Options{URL: urlAt(network.Addr()), Logger: slog.New(slog.DiscardHandler)}
 			switch number.Add(1) % 3 {
 			case 1:
 				opts.ListenURL = opts.URL // as behind a pooler
@@ -58,9 +59,9 @@ func backend(s *server) enginetest.Backend {
 		},
 		Cut: func(_ testing.TB, e engine.Engine) (heal func()) {
 			network, _ := networks.Load(e)
-			p := network.(*proxy)
-			p.set(func() { p.cut = true })
-			return p.heal
+			p := network.(*badnet.Network)
+			p.Fail(badnet.Fault{Cut: true})
+			return p.Heal
 		},
 	}
 }

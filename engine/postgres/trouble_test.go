@@ -14,17 +14,18 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/postgres"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // TestTooMuchWaits is that publications that wait are bounded, that one beyond the
 // bound fails at once, and that there is room again afterwards.
 func TestTooMuchWaits(t *testing.T) {
 	s := newServer(t, "-c", "fsync=off")
-	network := newProxy(t, s.addr)
-	n := join(t, postgres.Options{URL: urlAt(network.addr())})
+	network := badnet.To(t, s.addr)
+	n := join(t, postgres.Options{URL: urlAt(network.Addr())})
 	top := topic(engine.Recoverable)
 	n.publish(top, "1")
-	network.set(func() { network.hole = true })
+	network.Fail(badnet.Fault{Hole: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	const all = 100 // MiB
@@ -53,7 +54,7 @@ func TestTooMuchWaits(t *testing.T) {
 	if full < all-64 || late < 60 {
 		t.Errorf("%d publications did not fit, %d waited", full, late)
 	}
-	network.heal()
+	network.Heal()
 	n.insist(top, "2")
 	for i := range 10 {
 		n.publish(top, strconv.Itoa(i))

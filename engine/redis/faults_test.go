@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava/engine/redis"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // ground is what the nodes of a program stand on.
@@ -21,15 +22,15 @@ type ground struct {
 	server  *server // the only one, or that of sentinels
 	replica *server // of sentinels
 	cluster *cluster
-	network *proxy        // between the last node and the server, where there is one
-	opts    redis.Options // of all nodes
+	network *badnet.Network // between the last node and the server, where there is one
+	opts    redis.Options   // of all nodes
 	nodes   []*member
 }
 
 // oneServer is a server that confirms what is on its disk.
 func oneServer(g *ground) {
 	g.server = newServer(g, "--appendonly", "yes", "--appendfsync", "always", "--client-output-buffer-limit", "pubsub 1mb 0 0")
-	g.network = newProxy(g, g.server.addr)
+	g.network = badnet.To(g, g.server.addr)
 	g.opts = redis.Options{Addrs: []string{g.server.addr}}
 }
 
@@ -145,24 +146,24 @@ func TestFaults(t *testing.T) {
 				master.eventually("replica", master.linked)
 			}, promise{tells: true}},
 			{"nothing comes through to a node for 10 s", oneServer, func(g *ground) {
-				g.network.set(func() { g.network.hole = true })
+				g.network.Fail(badnet.Fault{Hole: true})
 				rest(partition)
-				g.network.heal()
+				g.network.Heal()
 			}, promise{keeps: true}},
 			{"the network of a node is slow", oneServer, func(g *ground) {
-				g.network.set(func() { g.network.pause = 100 * time.Millisecond })
+				g.network.Fail(badnet.Fault{Pause: 100 * time.Millisecond})
 				rest(partition)
-				g.network.heal()
+				g.network.Heal()
 			}, promise{keeps: true}},
 			{"a node reads nothing for 10 s", oneServer, func(g *ground) {
 				a, c := g.nodes[0], g.nodes[2]
 				c.hear("noise", c.noise)
-				g.network.set(func() { g.network.deaf = true })
+				g.network.Fail(badnet.Fault{Deaf: true})
 				for range 400 { // more than the server and the system keep for a node
 					a.publish(a.noise, event("noise", 0)+strings.Repeat("x", 60<<10))
 				}
 				rest(partition)
-				g.network.heal()
+				g.network.Heal()
 			}, promise{keeps: true}},
 		} {
 			t.Run(c.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/redis"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 // lossy is a node whose answers can be lost, and one that is there to look.
@@ -17,13 +18,13 @@ type lossy struct {
 
 	other  *node
 	server *server
-	net    *proxy
+	net    *badnet.Network
 }
 
 func newLossy(t *testing.T) *lossy {
 	s := newServer(t)
-	p := newProxy(t, s.addr)
-	l := &lossy{node: join(t, redis.Options{Addrs: []string{p.addr()}}), other: join(t, redis.Options{Addrs: []string{s.addr}}), server: s, net: p}
+	p := badnet.To(t, s.addr)
+	l := &lossy{node: join(t, redis.Options{Addrs: []string{p.Addr()}}), other: join(t, redis.Options{Addrs: []string{s.addr}}), server: s, net: p}
 	// It is connected, and the server knows the scripts.
 	if _, err := l.Save(within(t), "first", nil, 0, time.Minute); err != nil {
 		t.Fatal(err)
@@ -36,13 +37,13 @@ func newLossy(t *testing.T) *lossy {
 // is says, and then others have done something, the connection breaks.
 func (l *lossy) lose(f func() error, key string, is string, others func()) error {
 	l.tb.Helper()
-	l.net.set(func() { l.net.deaf = true })
+	l.net.Fail(badnet.Fault{Deaf: true})
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	l.server.eventually("done", func() bool { return l.server.do("EXISTS", key) == is })
 	others()
-	l.net.set(func() { l.net.cut = true })
-	l.net.heal()
+	l.net.Fail(badnet.Fault{Cut: true})
+	l.net.Heal()
 	select {
 	case err := <-done:
 		return err

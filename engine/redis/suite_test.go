@@ -8,6 +8,7 @@ import (
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/enginetest"
 	"github.com/kanava-go/kanava/engine/redis"
+	"github.com/kanava-go/kanava/internal/badnet"
 )
 
 func TestSuite(t *testing.T) {
@@ -56,10 +57,10 @@ func backend(addr string, opts redis.Options) enginetest.Backend {
 	var networks sync.Map
 	b := enginetest.Backend{New: func(tb testing.TB) engine.Engine {
 		opts := opts
-		var network *proxy
+		var network *badnet.Network
 		if addr != "" {
-			network = newProxy(tb, addr)
-			opts.Addrs = []string{network.addr()}
+			network = badnet.To(tb, addr)
+			opts.Addrs = []string{network.Addr()}
 		}
 		e, err := redis.New(opts)
 		if err != nil {
@@ -71,9 +72,9 @@ func backend(addr string, opts redis.Options) enginetest.Backend {
 	if addr != "" {
 		b.Cut = func(tb testing.TB, e engine.Engine) (heal func()) {
 			network, _ := networks.Load(e)
-			p := network.(*proxy)
-			p.set(func() { p.cut = true })
-			return p.heal
+			p := network.(*badnet.Network)
+			p.Fail(badnet.Fault{Cut: true})
+			return p.Heal
 		}
 	}
 	return b

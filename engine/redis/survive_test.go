@@ -23,7 +23,7 @@ func survive(g *ground, fault func(g *ground), p promise) {
 	for _, name := range []string{"a", "b", "c"} {
 		opts := g.opts
 		if name == "c" && g.network != nil {
-			opts.Addrs = []string{g.network.addr()}
+			opts.Addrs = []string{g.network.Addr()}
 		}
 		g.nodes = append(g.nodes, newMember(g, name, opts))
 	}
