@@ -18,6 +18,8 @@
 //	kanava.owners     the leases of nodes                                        1 min after they have ended
 //	kanava.entries    entries of groups                                          as long as their lease, or as they say
 //	kanava.kept       what Keep keeps                                            its time
+//	kanava.records    records of connections                                     their time, and an eighth more at most
+//	kanava.members    members of groups of connections                           as records
 //
 // Events are in partitions by the day on which they end, and go with these. A
 // Recoverable topic keeps up to a quarter more events than its Size, 512 at most,

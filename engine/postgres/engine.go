@@ -16,7 +16,8 @@ import (
 	"github.com/kanava-go/kanava/engine"
 )
 
-// Engine is an [engine.Engine] that stands on PostgreSQL.
+// Engine is an [engine.Engine] that stands on PostgreSQL. It is an [engine.Store],
+// too, whose methods need Start as all others do.
 type Engine struct {
 	opts   Options
 	id     string // among all engines
@@ -43,7 +44,10 @@ type Engine struct {
 	running sync.WaitGroup // goroutines; added to under mu, unless closed
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine = (*Engine)(nil)
+	_ engine.Store  = (*Engine)(nil)
+)
 
 // New returns an engine. It refuses options that cannot be meant, and touches
 // no network.

@@ -37,6 +37,11 @@ func join(tb testing.TB, opts postgres.Options) *node {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return run(tb, e)
+}
+
+// run starts an engine, which ends with the test.
+func run(tb testing.TB, e *postgres.Engine) *node {
 	n := &node{Engine: e, tb: tb, events: make(map[string][]engine.Event), resumed: make(map[string]int)}
 	n.changed = sync.NewCond(&n.mu)
 	e.Start(n)

@@ -67,7 +67,8 @@ func TestSchemaNamedByAWord(t *testing.T) {
 		if _, err := n.Renew(within(t), "o", time.Minute); err != nil {
 			t.Error(err)
 		}
-		s.do(`UPDATE "` + schema + `".tending SET at = 'epoch'; SELECT "` + schema + `".partitions(), "` + schema + `".tend()`)
+		useStore(t, n)
+		s.do(`UPDATE "` + schema + `".tending SET at = 'epoch'; SELECT "` + schema + `".partitions(), "` + schema + `".tend(), "` + schema + `".tend_store()`)
 	}
 }
 
@@ -110,6 +111,36 @@ func TestNoMigrate(t *testing.T) {
 	if err := other.Put(within(t), engine.Entry{Group: "g", Member: "m", Owner: "o"}); err != nil {
 		t.Error(err)
 	}
+	useStore(t, other)
+}
+
+// useStore calls all methods of a store.
+func useStore(t *testing.T, n *node) {
+	t.Helper()
+	saved, err := n.Save(within(t), "a", []byte("x"), 0, time.Minute)
+	if err == nil {
+		_, err = n.Save(within(t), "a", []byte("x"), saved, time.Minute)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := n.Load(within(t), []string{"a"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := n.Delete(within(t), "a"); err != nil {
+		t.Error(err)
+	}
+	if err := n.Join(within(t), "g", "a", time.Minute); err != nil {
+		t.Error(err)
+	}
+	for _, err := range n.Members(within(t), "g") {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := n.Leave(within(t), "g", "a"); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestWhatHasEndedGoes is that nothing stays in the database that nobody can read.
@@ -139,7 +170,20 @@ func TestWhatHasEndedGoes(t *testing.T) {
 	if _, err := n.Keep(within(t), "k", []byte("v"), time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	tables := []string{"events", "events_long", "latest", "ids", "payloads", "owners", "graves", "entries", "kept", "topics"}
+	for i := range 2500 { // more than one step
+		if _, err := n.Save(within(t), fmt.Sprint("short ", i), nil, 0, time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for member, ttl := range map[string]time.Duration{"short": time.Millisecond, "long": time.Hour} {
+		if _, err := n.Save(within(t), member, nil, 0, ttl); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Join(within(t), "g", member, ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tables := []string{"events", "events_long", "latest", "ids", "payloads", "owners", "graves", "entries", "kept", "records", "members", "topics"}
 	left := func() string {
 		var counts []string
 		for _, table := range tables {
@@ -155,22 +199,25 @@ func TestWhatHasEndedGoes(t *testing.T) {
 				break
 			}
 		}
+		for s.do("SELECT kanava.tend_store()") == "t" {
+		}
 	}
 	tend()
-	if got, want := left(), "events 6, events_long 3, latest 1, ids 4, payloads 2, owners 1, graves 0, entries 1, kept 0, topics 4"; got != want {
+	if got, want := left(), "events 6, events_long 3, latest 1, ids 4, payloads 2, owners 1, graves 0, entries 1, kept 0, records 1, members 1, topics 4"; got != want {
 		t.Errorf("what is used is not kept: %s, want %s", got, want)
 	}
 	// Time passes: what there is was earlier.
 	s.do(`UPDATE kanava.events_long SET ends = ends - interval '30 days'; UPDATE kanava.latest SET at = at - interval '30 days';
 		UPDATE kanava.ids SET at = at - interval '30 days'; UPDATE kanava.payloads SET at = at - interval '30 days';
-		UPDATE kanava.owners SET ends = ends - interval '30 days'; UPDATE kanava.topics SET keep = keep - interval '60 days'`)
+		UPDATE kanava.owners SET ends = ends - interval '30 days'; UPDATE kanava.topics SET keep = keep - interval '60 days';
+		UPDATE kanava.records SET ends = ends - interval '30 days'; UPDATE kanava.members SET ends = ends - interval '30 days'`)
 	old := s.do("SELECT kanava.partition_of(kanava.day(now()) - 1)")
 	today := s.do("SELECT kanava.partition_of(kanava.day(now() + interval '1 hour'))")
 	s.do("ALTER TABLE kanava.events DETACH PARTITION kanava." + today + "; ALTER TABLE kanava." + today + " RENAME TO " + old +
 		"; UPDATE kanava." + old + " SET day = day - 2; ALTER TABLE kanava.events ATTACH PARTITION kanava." + old +
 		" FOR VALUES FROM (" + s.do("SELECT kanava.day(now()) - 3") + ") TO (" + s.do("SELECT kanava.day(now())") + ")")
 	tend()
-	if got, want := left(), "events 0, events_long 0, latest 0, ids 0, payloads 0, owners 0, graves 0, entries 0, kept 0, topics 0"; got != want {
+	if got, want := left(), "events 0, events_long 0, latest 0, ids 0, payloads 0, owners 0, graves 0, entries 0, kept 0, records 0, members 0, topics 0"; got != want {
 		t.Errorf("what has ended is kept: %s, want %s", got, want)
 	}
 	n.publish(recoverable, "after") // the partition is there again

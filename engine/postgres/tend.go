@@ -37,12 +37,14 @@ func (e *Engine) tendOnce(ctx context.Context) error {
 	if err := e.exec(ctx, "SELECT {schema}.partitions()"); err != nil {
 		return err
 	}
-	for more := true; more; {
-		if err := e.row(ctx, &more, "SELECT {schema}.tend()"); err != nil {
-			return err
-		}
-		if more && !pause(ctx, 1) {
-			return nil // the next time
+	for _, statement := range []string{"SELECT {schema}.tend()", "SELECT {schema}.tend_store()"} {
+		for more := true; more; {
+			if err := e.row(ctx, &more, statement); err != nil {
+				return err
+			}
+			if more && !pause(ctx, 1) {
+				return nil // the next time
+			}
 		}
 	}
 	return nil

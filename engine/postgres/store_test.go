@@ -1,0 +1,25 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/engine/enginetest"
+	"github.com/kanava-go/kanava/engine/postgres"
+)
+
+func TestStoreSuite(t *testing.T) {
+	b := backend(newServer(t, "-c", "fsync=off"))
+	enginetest.RunStore(t, enginetest.StoreBackend{
+		New: func(tb testing.TB) engine.Store {
+			e := b.New(tb).(*postgres.Engine)
+			run(tb, e)
+			return e
+		},
+		Cut: func(tb testing.TB, s engine.Store) (heal func()) { return b.Cut(tb, s.(*postgres.Engine)) },
+	})
+}
+
+func BenchmarkStore(b *testing.B) {
+	enginetest.BenchStore(b, join(b, postgres.Options{URL: newServer(b).url()}))
+}
