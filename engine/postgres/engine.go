@@ -16,8 +16,8 @@ import (
 	"github.com/kanava-go/kanava/engine"
 )
 
-// Engine is an [engine.Engine] that stands on PostgreSQL. It is an [engine.Store],
-// too, whose methods need Start as all others do.
+// Engine is an [engine.Engine] that stands on PostgreSQL. It is an [engine.Stamper]
+// and an [engine.Store], too: methods of the latter need Start as all others do.
 type Engine struct {
 	opts   Options
 	id     string // among all engines
@@ -45,8 +45,9 @@ type Engine struct {
 }
 
 var (
-	_ engine.Engine = (*Engine)(nil)
-	_ engine.Store  = (*Engine)(nil)
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Stamper = (*Engine)(nil)
+	_ engine.Store   = (*Engine)(nil)
 )
 
 // New returns an engine. It refuses options that cannot be meant, and touches

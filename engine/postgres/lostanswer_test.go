@@ -106,3 +106,27 @@ func TestDeleteWhoseAnswerIsLost(t *testing.T) {
 		t.Errorf("after Delete there is version %d, %v", records[0].Version, err)
 	}
 }
+
+// TestStampWhoseAnswerIsLost is that a publication is told from another one with its
+// ID, and from itself.
+func TestStampWhoseAnswerIsLost(t *testing.T) {
+	l := newLossy(t)
+	top := topic(engine.Recoverable)
+	l.publish(top, "0")
+	l.other.subscribe(top)
+	var stamped engine.Event
+	var published bool
+	err := l.lose(func() (err error) {
+		stamped, published, err = l.PublishStamped(within(t), top, engine.Event{ID: "1", Data: []byte("mine")})
+		return err
+	}, "EXISTS (SELECT FROM kanava.ids)", func() { l.other.publish(top, "between") })
+	if err != nil || !published {
+		t.Fatalf("PublishStamped: published %v, %v", published, err)
+	}
+	if got := l.other.next(top, 2); got[0].At != stamped.At || got[0].Prev != stamped.Prev || !got[0].Time.Equal(stamped.Time) {
+		t.Errorf("it was stamped %+v and delivered %+v", stamped, got)
+	}
+	if _, published, err = l.other.PublishStamped(within(t), top, engine.Event{ID: "1", Data: []byte("again")}); err != nil || published {
+		t.Errorf("the same ID again: published %v, %v", published, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/kanava-go/kanava/engine"
 )
@@ -24,10 +25,16 @@ const (
 type publication struct {
 	topic engine.Topic
 	id    []byte // digest; nil if it has none
+	mark  int64  // tells it from others with the same id
 	key   []byte
 	body  []byte
 	gone  atomic.Bool // nobody waits for it
 	done  chan error  // takes one
+
+	// Set before done has nil.
+	known bool            // its id is that of another publication
+	at    engine.Position // zero for a Volatile topic
+	time  time.Time
 }
 
 func (p *publication) cost() int64 { return int64(pendingCost + len(p.body) + len(p.key)) }

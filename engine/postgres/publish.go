@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -25,32 +26,43 @@ const (
 
 // Publish implements [engine.Broker].
 func (e *Engine) Publish(ctx context.Context, t engine.Topic, ev engine.Event) error {
-	if err := e.publish(ctx, t, &ev); err != nil {
-		return fmt.Errorf("postgres: publish: %w", err)
-	}
-	return nil
+	_, _, err := e.PublishStamped(ctx, t, ev)
+	return err
 }
 
-func (e *Engine) publish(ctx context.Context, t engine.Topic, ev *engine.Event) error {
+// PublishStamped implements [engine.Stamper].
+func (e *Engine) PublishStamped(ctx context.Context, t engine.Topic, ev engine.Event) (stamped engine.Event, published bool, err error) {
+	published, err = e.publish(ctx, t, &ev)
+	if err != nil {
+		return ev, false, fmt.Errorf("postgres: publish: %w", err)
+	}
+	return ev, published, nil
+}
+
+// publish publishes an event, and sets in it what the server has.
+func (e *Engine) publish(ctx context.Context, t engine.Topic, ev *engine.Event) (published bool, err error) {
 	if err := e.usable(ctx); err != nil {
-		return err
+		return false, err
 	}
 	p, err := newPublication(t, ev)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := e.enqueue(p); err != nil {
-		return err
+		return false, err
 	}
 	select {
 	case err = <-p.done:
-		return err
+		if err == nil && p.at.Offset > 0 {
+			ev.At, ev.Prev, ev.Time = p.at, p.at.Offset-1, p.time
+		}
+		return err == nil && !p.known, err
 	case <-e.life.Done():
 		p.gone.Store(true)
-		return engine.ErrClosed
+		return false, engine.ErrClosed
 	case <-ctx.Done():
 		p.gone.Store(true)
-		return e.because(ctx.Err())
+		return false, e.because(ctx.Err())
 	}
 }
 
@@ -61,12 +73,12 @@ func newPublication(t engine.Topic, ev *engine.Event) (*publication, error) {
 	}
 	p := &publication{topic: t, key: []byte(ev.Key), body: newBody(ev), done: make(chan error, 1)}
 	if ev.ID != "" {
-		p.id = idDigest(ev.ID)
+		p.id, p.mark = idDigest(ev.ID), rand.Int64() //nolint:gosec // tells them apart, and is no secret
 	}
 	return p, nil
 }
 
-// batch is what the function publish of the schema takes, see there.
+// batch is what the function publish_events of the schema takes, see there.
 type batch struct {
 	names           [][]byte
 	classes         []string
@@ -75,6 +87,7 @@ type batch struct {
 	channels, heads []string
 	counts, packs   []int32
 	ids             [][]byte
+	marks           []int64
 	keys, bodies    [][]byte
 	fits            []int32
 	texts           []string
@@ -94,6 +107,7 @@ func (b *batch) add(o *Options, ld *load) {
 	room := 0 // in the last notification
 	for i, p := range ld.of {
 		b.ids = append(b.ids, p.id)
+		b.marks = append(b.marks, p.mark)
 		b.keys = append(b.keys, p.key)
 		text, fits := inline(b.heads[len(b.heads)-1], p.body)
 		if fits && t.Class == engine.Ordered {
@@ -131,12 +145,37 @@ func ttlMillis(d time.Duration) int64 {
 	return max(min(d, ttlMost).Milliseconds(), 1)
 }
 
-// What publish returns of a topic.
+// What publish_events returns of a topic.
 const (
 	published = iota
 	heldByOther
 	withoutRow
 )
+
+// outcomes is what publish_events returns, see there.
+type outcomes struct {
+	results        []int32
+	epochs         []string
+	moments, seqs  []int64
+	known, knownAt []*int64
+}
+
+// stamp tells the publications of a topic what they have become. n is the number of
+// the topic, and first that of the first of them.
+func (o *outcomes) stamp(n, first int, of []*publication) {
+	seq := o.seqs[n]
+	for i, p := range of {
+		at, micros := seq+1, o.moments[n]
+		if o.known != nil && o.known[first+i] != nil {
+			at, micros = *o.known[first+i], *o.knownAt[first+i]
+		} else {
+			seq++
+		}
+		if p.known = at == 0; !p.known {
+			p.at, p.time = engine.Position{Epoch: o.epochs[n], Offset: uint64(at)}, time.UnixMicro(micros)
+		}
+	}
+}
 
 // sendKept publishes to topics with positions. It waits so long for a topic that
 // somebody else has; 0: not at all.
@@ -146,38 +185,30 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 	for _, ld := range cargo {
 		b.add(&e.opts, ld)
 	}
-	if !slices.ContainsFunc(b.ids, func(id []byte) bool { return id != nil }) {
-		b.ids = nil
-	}
-	var results []int32
-	err := e.send(func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, e.sql(`SELECT {schema}.publish($1::bytea[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::int[],
-			$9::bytea[], $10::bytea[], $11::bytea[], $12::int[], $13::text[], $14::int)`),
-			b.names, b.classes, b.sizes, b.ttls, b.channels, b.heads, b.counts, b.packs,
-			b.ids, b.keys, b.bodies, b.fits, b.texts, wait.Milliseconds()).Scan(&results)
-	})
-	if err == nil && len(results) != len(cargo) {
-		err = finalError{fmt.Errorf("%d answers for %d topics", len(results), len(cargo))}
-	}
+	o, err := e.publishEvents(b, wait)
 	if code(err) == "55P03" && wait > 0 {
-		results, err = []int32{heldByOther}, nil
+		o.results, err = []int32{heldByOther}, nil
 	}
 	if err != nil {
 		e.failed(cargo, err)
 		return
 	}
 	var missing [][]byte
+	first := 0
 	for i, ld := range cargo {
-		switch results[i] {
+		number := len(ld.of)
+		switch o.results[i] {
 		case published:
+			o.stamp(i, first, ld.of)
 			ld.tell(nil)
-			continue
 		case withoutRow:
 			missing = append(missing, b.names[i])
+			ld.again = true
 		case heldByOther:
 			ld.held = wait == 0 // else it has had its time, and is first tried without
+			ld.again = true
 		}
-		ld.again = true
+		first += number
 	}
 	if len(missing) > 0 {
 		if err := e.send(func(ctx context.Context, conn *pgx.Conn) error { return e.makeTopics(ctx, conn, missing) }); err != nil {
@@ -185,6 +216,34 @@ func (e *Engine) sendKept(cargo []*load, wait time.Duration) {
 			pause(e.life, 5)
 		}
 	}
+}
+
+// publishEvents sends a batch.
+func (e *Engine) publishEvents(b *batch, wait time.Duration) (o outcomes, err error) {
+	ids, marks := b.ids, b.marks
+	if !slices.ContainsFunc(ids, func(id []byte) bool { return id != nil }) {
+		ids, marks = nil, nil
+	}
+	err = e.send(func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, e.sql(`SELECT results, epochs, moments, seqs, known, known_at
+			FROM {schema}.publish_events($1::bytea[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::int[],
+			$9::bytea[], $10::bigint[], $11::bytea[], $12::bytea[], $13::int[], $14::text[], $15::int)`),
+			b.names, b.classes, b.sizes, b.ttls, b.channels, b.heads, b.counts, b.packs,
+			ids, marks, b.keys, b.bodies, b.fits, b.texts, wait.Milliseconds()).
+			Scan(&o.results, &o.epochs, &o.moments, &o.seqs, &o.known, &o.knownAt)
+	})
+	if err == nil && !o.fit(b, ids != nil) {
+		err = finalError{fmt.Errorf("%d answers for %d topics", len(o.results), len(b.names))}
+	}
+	return o, err
+}
+
+// fit tells whether there is an outcome of each topic, and of each event where there
+// are ids.
+func (o *outcomes) fit(b *batch, ids bool) bool {
+	n := len(b.names)
+	return len(o.results) == n && len(o.epochs) == n && len(o.moments) == n && len(o.seqs) == n &&
+		(!ids || len(o.known) == len(b.keys) && len(o.knownAt) == len(b.keys))
 }
 
 // makeTopics sees to it that topics have rows.
