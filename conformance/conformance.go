@@ -59,6 +59,7 @@ const (
 	RFC6455      Need = "rfc6455"      // bytes of the client reach the server as they are
 	RFC7692      Need = "rfc7692"      // it agrees to permessage-deflate, without context takeover
 	MessageLimit Need = "messageLimit" // the transport refuses messages that are too large
+	Process      Need = "process"      // one process of the server lives as long as the connection, and takes all that it sends
 )
 
 // Step is one thing that a client does or expects. Exactly one member besides
@@ -238,7 +239,7 @@ func (c *Case) check() error {
 		return errors.New("there are no steps")
 	}
 	for _, n := range c.Needs {
-		if n != RFC6455 && n != RFC7692 && n != MessageLimit {
+		if n != RFC6455 && n != RFC7692 && n != MessageLimit && n != Process {
 			return fmt.Errorf("unknown need %q", n)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // inEnvelope returns the transport with clients that speak kanava.v1 to the
 // server and the plain form to the test: one behaviour is tested in both.
 func inEnvelope(tr Transport) Transport {
-	return Transport{NoClientCodes: tr.NoClientCodes, NoReasons: tr.NoReasons, enveloped: true, Serve: func(tb testing.TB, d kanava.Dispatcher) Dial {
+	return Transport{NoClientCodes: tr.NoClientCodes, NoReasons: tr.NoReasons, Stateless: tr.Stateless, enveloped: true, Serve: func(tb testing.TB, d kanava.Dispatcher) Dial {
 		dial := tr.Serve(tb, d)
 		return func(ctx context.Context, r Request) (Client, error) {
 			r.Subprotocols = []string{conformance.V1}

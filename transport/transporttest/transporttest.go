@@ -20,9 +20,9 @@ type Transport struct {
 	// registers with tb what stops the server.
 	Serve func(tb testing.TB, d kanava.Dispatcher) Dial
 
-	// Omit lists what the transport cannot be tested for: a vector by its
-	// name, or all that have a need by "needs " and that need, with the
-	// reason. An entry that matches no vector fails the suite.
+	// Omit lists what the transport cannot be tested for: a vector or a behaviour by
+	// its name, or all vectors that have a need by "needs " and that need, with the
+	// reason. An entry that matches nothing fails the suite.
 	Omit map[string]string
 
 	// NoClientCodes says that a client ends its connection without a code and
@@ -32,6 +32,11 @@ type Transport struct {
 	// NoReasons says that a client of kanava.v1 is told the code of a close and
 	// when to come back, and no reason.
 	NoReasons bool
+
+	// Stateless says that no process of the server lives as long as a connection. A
+	// client of kanava.v1 is to say something every 5 minutes then, its pings are
+	// answered with where its topics stand, and nobody counts connections.
+	Stateless bool
 
 	// Buffers is how many bytes the sockets between a client and the server hold
 	// at most; default 32 MB, which is more than systems grant by themselves. It
@@ -132,11 +137,24 @@ func (f Frame) String() string {
 func Run(t *testing.T, tr Transport) {
 	t.Run("vectors", func(t *testing.T) { runVectors(t, tr) })
 	for _, b := range behaviours {
+		if reason := tr.Omit[b.name]; reason != "" {
+			t.Logf("omitted: %s: %s", b.name, reason)
+			continue
+		}
 		t.Run(b.name, func(t *testing.T) { b.run(t, tr) })
 		if !b.plainOnly {
 			t.Run(b.name+", in an envelope", func(t *testing.T) { b.run(t, inEnvelope(tr)) })
 		}
 	}
+}
+
+func isBehaviour(name string) bool {
+	for _, b := range behaviours {
+		if b.name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // behaviours are what vectors cannot show. Those that are plainOnly are about
