@@ -80,7 +80,7 @@ func (f *ClientFunc[In, Out]) CallID(ctx context.Context, conns *Conns, id strin
 	if to, err := conns.Get(ctx, id); err == nil {
 		return f.Call(ctx, to, in)
 	}
-	if conns.s.hub.cluster == nil {
+	if !conns.s.reachesFar() {
 		return out, errNoConn
 	}
 	t := farTarget{ID: id, Name: f.name}
@@ -145,6 +145,9 @@ type ask struct {
 func (c *conn) ask(ctx context.Context, name string, in any, t reflect.Type, m *typemodel.Model) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if c.visit() != nil {
+		return nil, Errorf(CodeUnimplemented, "this client cannot be called: no process waits for its answer")
 	}
 	value, ok, err := c.outgoing(ctx, Payload{Kind: KindCall, Action: name, Value: in})
 	if err != nil {

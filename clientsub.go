@@ -109,7 +109,10 @@ func subscribeClient(ctx context.Context, c *conn, at hubTopic, f *family, key s
 }
 
 // unsubscribeClient leaves what the server has subscribed.
-func unsubscribeClient(_ context.Context, c *conn, at hubTopic, _ *family, _ string) error {
+func unsubscribeClient(ctx context.Context, c *conn, at hubTopic, _ *family, _ string) error {
+	if v := c.visit(); v != nil {
+		return v.unsubscribe(ctx, at, true)
+	}
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
 	if sub := c.subs.get(at); sub != nil && sub.byClient {

@@ -29,6 +29,7 @@ type cluster struct {
 	node   string // names this process among those of the engine
 	relay  *relay
 
+	guest atomicFlag // the process may stand still at any time: it is no node, and only uses what the engine keeps
 	begin sync.Once
 	ctx   context.Context //nolint:containedctx // ends with the hub
 	stop  context.CancelFunc
@@ -53,6 +54,9 @@ func newCluster(h *EventHub, e engine.Engine) *cluster {
 func (k *cluster) start() {
 	k.begin.Do(func() {
 		k.engine.Start(k)
+		if k.guest.isSet() {
+			return
+		}
 		k.run(k.probe)
 		k.run(k.check)
 		k.relay.join()
@@ -121,10 +125,34 @@ func (k *cluster) publish(ctx context.Context, ev *event, f *family) error {
 	k.start()
 	ctx, cancel := limited(ctx, publishTime)
 	defer cancel()
-	if err := k.engine.Publish(ctx, specOf(ev.topic, f), ev.forEngine()); err != nil {
+	if err := k.hand(ctx, ev, f); err != nil {
 		return unavailable(err, "the event may not have been published")
 	}
 	k.hub.opts.Observer.Published(ev.topic, ev.size(), k.hub.subscribers(ev.topic))
+	return nil
+}
+
+// hand gives an event to the engine and, where connections are kept in Stores, to
+// those.
+func (k *cluster) hand(ctx context.Context, ev *event, f *family) error {
+	stateless := k.hub.stateless.reserve(ctx)
+	if stateless == nil {
+		return k.engine.Publish(ctx, specOf(ev.topic, f), ev.forEngine())
+	}
+	stamped, published, err := k.engine.(engine.Stamper).PublishStamped(ctx, specOf(ev.topic, f), ev.forEngine())
+	if err != nil || !published {
+		for _, rt := range stateless {
+			rt.unreserve()
+		}
+		return err
+	}
+	ev.at, ev.prev, ev.kept = form.Position(stamped.At), stamped.Prev, stamped.Time
+	if f != nil && f.view != nil {
+		ev.view, ev.views = f.view, f.view.cache()
+	}
+	for _, rt := range stateless {
+		rt.publish(ctx, ev)
+	}
 	return nil
 }
 

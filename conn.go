@@ -447,6 +447,9 @@ func (c *conn) discard() {
 // something changed that could make that true.
 func (c *conn) settle() {
 	idle := c.running == 0 && !c.working
+	if v := c.visit(); v != nil {
+		v.Wake()
+	}
 	switch {
 	case c.phase == phaseEnded && idle:
 		c.phase = phaseDone

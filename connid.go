@@ -69,13 +69,19 @@ func (id *connID) is(text string) bool {
 // placeOf returns where a connection with this id would stand; false if there is
 // none with such an id.
 func placeOf(text string) (at connPlace, ok bool) {
-	var id connID
-	if len(text) != idLen {
-		return at, false
-	}
-	if _, err := idText.Decode(id[:], []byte(text)); err != nil {
+	id, ok := readConnID(text)
+	if !ok {
 		return at, false
 	}
 	id.hide()
 	return connPlace{binary.BigEndian.Uint16(id[idRandom:]), binary.BigEndian.Uint32(id[idRandom+2:])}, true
+}
+
+// readConnID returns the id with this text; false if none has it.
+func readConnID(text string) (id connID, ok bool) {
+	if len(text) != idLen {
+		return id, false
+	}
+	_, err := idText.Decode(id[:], []byte(text))
+	return id, err == nil
 }

@@ -302,6 +302,25 @@ func (u *user) room(s *core, def *channelDef) error {
 	return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", limit)
 }
 
+// bucketsOf lends the buckets of a user to a connection that lives for one event;
+// releaseBuckets follows. Nil is those of nobody.
+func (s *core) bucketsOf(userID string) *buckets {
+	if userID == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &s.user(caller{id: userID}).buckets
+}
+
+func (s *core) releaseBuckets(userID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.users[caller{id: userID}]; u != nil {
+		s.forget(u)
+	}
+}
+
 // forget removes a caller who has no connection, as soon as the caller's
 // buckets are full: leaving and coming back does not fill them. s.mu is held.
 func (s *core) forget(u *user) {

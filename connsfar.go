@@ -32,11 +32,34 @@ type farReached struct {
 	Out jsontext.Value `json:"out,omitzero"` // of a client function
 }
 
-// everywhere asks the other nodes, adds up what they have reached, and returns the
-// first error of one of them. Where one is enough it does not wait for the rest.
+// reachesFar reports whether there can be connections that are not of this process.
+func (s *core) reachesFar() bool { return s.hub.cluster != nil || len(s.hub.stateless.all()) > 0 }
+
+// everywhere asks the connections of Stores and of other nodes, adds up what was
+// reached, and returns the first error. Where one is enough it does not wait for the
+// rest.
 func (s *core) everywhere(ctx context.Context, do string, t farTarget, one bool, wait time.Duration) (sum farReached, err error) {
+	for _, rt := range s.hub.stateless.all() {
+		r, failed := rt.reach(ctx, do, t)
+		sum.N += r.N
+		if err == nil {
+			err = failed
+		}
+	}
+	if one && sum.N > 0 {
+		return sum, err
+	}
+	nodes, failed := s.askNodes(ctx, do, t, one, wait)
+	if err == nil {
+		err = failed
+	}
+	return farReached{sum.N + nodes.N, nodes.Out}, err
+}
+
+// askNodes is everywhere for the other nodes.
+func (s *core) askNodes(ctx context.Context, do string, t farTarget, one bool, wait time.Duration) (sum farReached, err error) {
 	k := s.hub.cluster
-	if k == nil {
+	if k == nil || k.guest.isSet() {
 		return sum, nil
 	}
 	k.start()
@@ -90,45 +113,53 @@ func (k *cluster) answerConns(ctx context.Context, do string, in jsontext.Value)
 			found = append(found, home.ofUser(t.User)...)
 		}
 	}
-	var r farReached
+	var sum farReached
 	for _, c := range found {
-		if !c.isLive() {
-			continue
+		r, err := c.answerFar(ctx, do, t)
+		if sum.N += r.N; r.Out != nil {
+			sum.Out = r.Out
 		}
-		switch do {
-		case "close":
-			if !t.Code.sendable() {
-				return nil, Errorf(CodeInvalidArgument, "no program may send this code")
-			}
-			if err := c.close(ctx, t.Code, t.Reason); err != nil {
-				return r, err
-			}
-			r.N++
-		case "push":
-			took, err := c.pushFar(ctx, t)
-			if err != nil && !errors.Is(err, ErrClosed) {
-				return r, err
-			}
-			if took {
-				r.N++
-			}
-		case "call":
-			if !c.form.Envelope() {
-				return nil, errNotCallable()
-			}
-			out, err := c.ask(ctx, t.Name, t.Value, reflect.TypeFor[jsontext.Value](), rawModel)
-			if errors.Is(err, ErrClosed) {
-				err = Errorf(CodeNotFound, "the connection has ended")
-			}
-			if err != nil {
-				return nil, err
-			}
-			return farReached{1, out}, nil
-		default:
-			return nil, Errorf(CodeUnimplemented, "this node does not know how to %q", do)
+		if err != nil {
+			return sum, err
 		}
 	}
-	return r, nil
+	return sum, nil
+}
+
+// answerFar does what another process asks of the connection.
+func (c *conn) answerFar(ctx context.Context, do string, t farTarget) (r farReached, err error) {
+	if !c.isLive() {
+		return r, nil
+	}
+	switch do {
+	case "close":
+		if !t.Code.sendable() {
+			return r, Errorf(CodeInvalidArgument, "no program may send this code")
+		}
+		return farReached{N: 1}, c.close(ctx, t.Code, t.Reason)
+	case "push":
+		took, err := c.pushFar(ctx, t)
+		if took {
+			r.N = 1
+		}
+		if errors.Is(err, ErrClosed) {
+			err = nil
+		}
+		return r, err
+	case "call":
+		if !c.form.Envelope() {
+			return r, errNotCallable()
+		}
+		out, err := c.ask(ctx, t.Name, t.Value, reflect.TypeFor[jsontext.Value](), rawModel)
+		if errors.Is(err, ErrClosed) {
+			err = Errorf(CodeNotFound, "the connection has ended")
+		}
+		if err != nil {
+			return r, err
+		}
+		return farReached{1, out}, nil
+	}
+	return r, Errorf(CodeUnimplemented, "this node does not know how to %q", do)
 }
 
 // rawModel is that of JSON which is sent on as it is.

@@ -49,6 +49,9 @@ func (s *core) find(id string) *conn {
 	if !ok {
 		return nil
 	}
+	if c := s.visitors.find(id); c != nil {
+		return c
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if int(at.channel) >= len(s.slots) {

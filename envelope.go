@@ -81,7 +81,7 @@ func (c *conn) receiveFrame(m message) (more, work bool) {
 	if kind == memberDo && c.v1.said.Load() {
 		return c.enqueue(m)
 	}
-	if kind == memberBin && c.v1.said.Load() && c.v1.upstream != "" {
+	if kind == memberBin && c.v1.said.Load() && (c.v1.upstream != "" || c.visit() != nil) {
 		data, ok := m.bytes(memberBin)
 		if !ok {
 			c.invalidFrame(&m, Errorf(CodeInvalidFrame, "the member %q is bytes in base64", "bin"))
@@ -189,7 +189,11 @@ func (c *conn) control(m *message, kind int) *Error {
 	}
 	switch kind {
 	case memberPing:
-		if m.id != 0 {
+		switch v := c.visit(); {
+		case m.id == 0:
+		case v != nil:
+			v.pong(m.id)
+		default:
 			_ = c.queueNow(outItem{frame: Frame{Data: form.AppendPong(nil, m.id)}})
 		}
 	case memberCancel:

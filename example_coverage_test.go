@@ -53,6 +53,7 @@ var shownElsewhere = map[string]string{
 	"kanava.Sender":             "ExampleOutgoing",
 	"kanava.Shared":             "ExampleDispatcher: a transport need not use it",
 	"kanava.Mark":               "ExampleDispatcher: a transport need not ask for it",
+	"kanava.StatelessOptions":   "ExampleStateless",
 	"kanava.Subscriber":         "ExampleNewTopic: what Topic.Subscribe takes",
 }
 

@@ -29,6 +29,7 @@ type gathering struct {
 
 	mu      sync.Mutex
 	gone    bool                 // guarded by mu: there is another one of the topic, or none
+	apart   bool                 // fixed: nobody else knows it, and it does not change
 	members map[string]*attendee // guarded by mu
 	order   []*attendee          // guarded by mu: members by id
 	bytes   int                  // guarded by mu: of members
@@ -134,7 +135,7 @@ func (ps *presences) of(topic string) *presence {
 
 // tellSoon has subscribers told of what has changed; mu is held.
 func (g *gathering) tellSoon() {
-	if g.timer == nil && len(g.watches) > 0 {
+	if g.timer == nil && (len(g.watches) > 0 || len(g.of.hub.stateless.all()) > 0) {
 		g.timer = time.AfterFunc(gatherTime, g.tell)
 	}
 }
@@ -193,6 +194,9 @@ func (g *gathering) tell() {
 	if g.far != nil && !g.far.ready {
 		return // all that is there is told when it is known
 	}
+	if g.of.hub.cluster == nil && len(g.of.hub.stateless.all()) > 0 {
+		defer g.of.hub.presenceChanged(g.topic)
+	}
 	if len(g.watches) > 0 && g.look() {
 		for _, w := range g.watches {
 			w.turn()
@@ -200,10 +204,27 @@ func (g *gathering) tell() {
 	}
 }
 
+// roster is who is present in a topic, for one who reads it page by page.
+type roster struct {
+	of      *presence
+	topic   string
+	apart   *gathering // where nobody follows the topic: as it was at one moment
+	release func()
+}
+
+// enter returns the gathering with its lock held, nil if there is nobody.
+func (r *roster) enter() *gathering {
+	if r.apart != nil {
+		r.apart.mu.Lock()
+		return r.apart
+	}
+	return r.of.enter(r.topic, false)
+}
+
 // page returns the members behind one, as many as a page has, and whether there
 // are more.
-func (p *presence) page(topic, after string) (page []memberNow, more bool) {
-	g := p.enter(topic, false)
+func (r *roster) page(after string) (page []memberNow, more bool) {
+	g := r.enter()
 	if g == nil {
 		return nil, false
 	}
@@ -224,8 +245,8 @@ func (p *presence) page(topic, after string) (page []memberNow, more bool) {
 	return page, false
 }
 
-func (p *presence) count(topic string) int {
-	g := p.enter(topic, false)
+func (r *roster) count() int {
+	g := r.enter()
 	if g == nil {
 		return 0
 	}

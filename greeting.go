@@ -91,6 +91,11 @@ func (c *conn) hello(raw []byte) *Error {
 		c.v1.req.Token = h.Token
 	}
 	c.v1.was = formerConns(h.Was)
+	if v := c.visit(); v != nil {
+		if err := v.greeted(c.v1.was); err != nil {
+			return err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != phaseGreeting {
@@ -153,10 +158,14 @@ func (c *conn) tellOpen() bool {
 	if c.phase != phaseConnecting {
 		return false
 	}
-	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, form.Greeting{
+	g := form.Greeting{
 		ID: c.id.String(), Max: l.Message, Calls: l.WaitingCalls, Ping: c.v1.ping.Milliseconds(), Keys: keyTime.Milliseconds(),
 		Contract: contract, Upstream: c.v1.upstream,
-	})}}, &c.v1.greeted)
+	}
+	if v := c.visit(); v != nil {
+		g.Max, g.Keep, g.Keys = v.rt.messageLimit(l.Message), v.rt.opts.KeepAlive.Milliseconds(), 0
+	}
+	c.out.addFirst(outItem{frame: Frame{Data: form.AppendOpen(nil, g)}}, &c.v1.greeted)
 	c.started = true
 	if c.draining {
 		c.tellDraining()

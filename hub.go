@@ -56,6 +56,7 @@ type EventHub struct {
 	kept      retention
 	published publications
 	cluster   *cluster // nil where the hub is alone
+	stateless statelessList
 	pages     pages
 }
 
@@ -109,7 +110,7 @@ type sink interface {
 	// subscribe asks the sink's own rules, and calls add to go on.
 	subscribe(ctx context.Context, at hubTopic, f *family, key string, add func(*subscription)) error
 	// unsubscribe ends a subscription, if there is one.
-	unsubscribe(at hubTopic)
+	unsubscribe(ctx context.Context, at hubTopic) error
 }
 
 // hubTopic names a topic: two hubs can have topics of one name.
@@ -166,25 +167,29 @@ func (h *EventHub) Close() {
 // Subscribe subscribes the channel or listener with the given id to topic.
 // Subscribing twice is subscribing once. If the topic belongs to a [Topic]
 // with MaySubscribe, that decides. The error is CodeNotFound if no such
-// subscriber is connected here, CodeResourceExhausted if it has too many
+// subscriber is connected here, or kept in the Store of a [Stateless], CodeResourceExhausted if it has too many
 // subscriptions, CodeInvalidArgument for a topic that is empty, longer than
 // 256 bytes, or has control characters.
 func (h *EventHub) Subscribe(ctx context.Context, topic, subscriberID string) error {
-	s := h.sinkOf(subscriberID)
-	if s == nil {
-		return Errorf(CodeNotFound, "no subscriber with this id is connected")
-	}
 	f, key := h.familyOf(topic)
-	return h.subscribe(ctx, s, topic, f, key)
+	if s := h.sinkOf(subscriberID); s != nil {
+		return h.subscribe(ctx, s, topic, f, key)
+	}
+	known, err := h.stateless.visit(ctx, subscriberID, func(c *conn) error { return h.subscribe(ctx, c, topic, f, key) })
+	if !known && err == nil {
+		err = Errorf(CodeNotFound, "no subscriber with this id is connected")
+	}
+	return err
 }
 
 // Unsubscribe undoes Subscribe. It is not an error if there is no
 // subscription, or no such subscriber.
-func (h *EventHub) Unsubscribe(_ context.Context, topic, subscriberID string) error {
+func (h *EventHub) Unsubscribe(ctx context.Context, topic, subscriberID string) error {
 	if s := h.sinkOf(subscriberID); s != nil {
-		s.unsubscribe(hubTopic{h, topic})
+		return s.unsubscribe(ctx, hubTopic{h, topic})
 	}
-	return nil
+	_, err := h.stateless.visit(ctx, subscriberID, func(c *conn) error { return c.unsubscribe(ctx, hubTopic{h, topic}) })
+	return err
 }
 
 // PublishOption is an option of one publication.
@@ -238,9 +243,13 @@ func (h *EventHub) publish(ctx context.Context, ev *event, f *family, opts []Pub
 		ev.view, ev.views = f.view, f.view.cache()
 	}
 	n := 0
-	if ts := h.hold(ev.topic, f, f.classOf().keeps()); ts != nil {
+	stateless := h.stateless.reserve(ctx)
+	if ts := h.hold(ev.topic, f, f.classOf().keeps() || stateless != nil); ts != nil {
 		grown := ts.log.append(ev, time.Now()) // before anybody sees it
 		n = ts.handAll(ev)
+		for _, rt := range stateless {
+			rt.publish(ctx, ev)
+		}
 		ts.mu.Unlock()
 		h.retain(grown)
 	}

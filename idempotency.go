@@ -177,6 +177,9 @@ func (x *call) hasKey() bool {
 // once is invoke for the first call with a key, and returns what came of it for
 // the others.
 func (x *call) once() (any, error) {
+	if x.c.visit() != nil {
+		return nil, Errorf(CodeUnimplemented, "no results of calls with keys are kept here")
+	}
 	of, err := x.keyed()
 	if err != nil {
 		return nil, err

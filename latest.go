@@ -45,6 +45,9 @@ func (c *conn) resumeSubscriptions() {
 		if sub.free {
 			continue
 		}
+		if v := c.visit(); v != nil && v.look(v.ctx, sub) != nil {
+			continue // the next ping tells
+		}
 		sub.state.mu.Lock()
 		if !sub.ended.isSet() {
 			c.stands(sub)

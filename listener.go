@@ -122,7 +122,7 @@ func (l *Listener) subscribe(ctx context.Context, at hubTopic, f *family, _ stri
 	return nil
 }
 
-func (l *Listener) unsubscribe(at hubTopic) {
+func (l *Listener) unsubscribe(_ context.Context, at hubTopic) error {
 	l.subMu.Lock()
 	sub := l.subs[at]
 	delete(l.subs, at)
@@ -131,6 +131,7 @@ func (l *Listener) unsubscribe(at hubTopic) {
 		sub.drop(true)
 		l.in.forget(sub)
 	}
+	return nil
 }
 
 // subscribed implements sink: what is there already is read like what a slow

@@ -21,6 +21,11 @@ import (
 
 // open implements Dispatcher.Open.
 func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Link, err error) {
+	return s.openFor(ctx, req, peer, nil)
+}
+
+// openFor is open of a connection which lives for an event only, if v is not nil.
+func (s *core) openFor(ctx context.Context, req *OpenRequest, peer Peer, v *visit) (link *Link, err error) {
 	var route string
 	defer func() {
 		if p := recover(); p != nil {
@@ -48,12 +53,16 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 	opened := &Link{conn{core: s, def: m.def, opened: sinceBegun(time.Now())}}
 	c := &opened.c
 	c.out.peer = peer
-	counted, refused := s.enterAddress(m.def, req.RemoteAddr)
-	switch {
-	case refused != nil:
-		return nil, refused
-	case counted != nil:
-		c.ownRare().addresses = counted
+	if v == nil {
+		counted, refused := s.enterAddress(m.def, req.RemoteAddr)
+		switch {
+		case refused != nil:
+			return nil, refused
+		case counted != nil:
+			c.ownRare().addresses = counted
+		}
+	} else {
+		v.enter(c)
 	}
 	defer func() {
 		if link == nil {
@@ -85,15 +94,19 @@ func (s *core) open(ctx context.Context, req *OpenRequest, peer Peer) (link *Lin
 			return nil, refusal
 		}
 	}
-	if e := s.add(c); e != nil {
-		c.endSession()
-		return nil, e
+	if v == nil {
+		if e := s.add(c); e != nil {
+			c.endSession()
+			return nil, e
+		}
+		c.watchSignIn()
 	}
-	c.watchSignIn()
 	if !s.quiet {
 		s.observer.ConnOpened(ConnInfo{c.id.String(), m.def.name})
 	}
 	switch { // a browser can only be told by frames and a close code
+	case v != nil: // and here not before its hello
+		v.refuseLater(ctx, tooNew, refusal)
 	case tooNew:
 		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
 	case refusal != nil:

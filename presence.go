@@ -82,18 +82,18 @@ func (p *Presence[M]) Leave(ctx context.Context, c Conn, key string) error {
 // once. The error that comes in place of a member is the last.
 func (p *Presence[M]) Members(ctx context.Context, key string) iter.Seq2[Member[M], error] {
 	return func(yield func(Member[M], error) bool) {
-		release, err := p.of.open(ctx, p.of.topic(key))
+		who, err := p.of.open(ctx, p.of.topic(key))
 		if err != nil {
 			yield(Member[M]{}, err)
 			return
 		}
-		defer release()
+		defer who.release()
 		after, more := "", true
 		for more {
 			var page []memberNow
 			err := ctx.Err()
 			if err == nil {
-				page, more = p.of.page(p.of.topic(key), after)
+				page, more = who.page(after)
 			}
 			for _, at := range page {
 				m := Member[M]{ID: at.id, Conns: at.n}
@@ -115,13 +115,12 @@ func (p *Presence[M]) Members(ctx context.Context, key string) iter.Seq2[Member[
 
 // Count returns how many members are there.
 func (p *Presence[M]) Count(ctx context.Context, key string) (int, error) {
-	topic := p.of.topic(key)
-	release, err := p.of.open(ctx, topic)
+	who, err := p.of.open(ctx, p.of.topic(key))
 	if err != nil {
 		return 0, err
 	}
-	defer release()
-	return p.of.count(topic), ctx.Err()
+	defer who.release()
+	return who.count(), ctx.Err()
 }
 
 func (p *Presence[M]) decode(ctx context.Context, data []byte) (m M, err error) {
@@ -211,6 +210,9 @@ func (p *presence) join(ctx context.Context, c *conn, topic string, data []byte)
 			stay.member = s.id.UserID
 		}
 	}
+	if v := c.visit(); v != nil {
+		return v.joinPresence(ctx, p, topic, stay, data)
+	}
 	at := presenceSpot{p, topic}
 	c.subMu.Lock()
 	defer c.subMu.Unlock() // until it is said: the end of the connection unsays it
@@ -269,5 +271,9 @@ func (c *conn) leavePresences(present map[presenceSpot]presenceStay) {
 }
 
 func (c *conn) part(at presenceSpot, stay presenceStay, linger time.Duration) {
+	if v := c.visit(); v != nil {
+		v.part(at, stay)
+		return
+	}
 	c.core.presenceOwner(at.of.hub).part(at.topic, stay.member, c, linger)
 }

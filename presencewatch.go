@@ -54,6 +54,10 @@ func (c *conn) watchPresence(sub *subscription) {
 	if p == nil {
 		return
 	}
+	if v := c.visit(); v != nil {
+		v.watchPresence(sub, p)
+		return
+	}
 	g := p.enter(sub.topic, true)
 	defer g.leave()
 	if len(g.watches) == 0 {
@@ -99,6 +103,12 @@ func (w *presenceWatch) enqueue() {
 // showPresences tells the client what it may see under a new session.
 func (c *conn) showPresences() {
 	for _, sub := range c.listSubscriptions() {
+		if c.visit() != nil {
+			if !sub.free || c.def.send != nil {
+				c.watchPresence(sub)
+			}
+			continue
+		}
 		if w := sub.watch; w != nil {
 			w.mu.Lock()
 			w.anew = c.def.send != nil
@@ -185,7 +195,11 @@ func (w *presenceWatch) answer(view *presenceView, ask presenceAsk) Frame {
 	page, next := view.now(ask.after), ""
 	if !view.listed {
 		var more bool
-		if page, more = w.g.of.page(w.sub.topic, ask.after); more {
+		who := roster{of: w.g.of, topic: w.sub.topic}
+		if w.g.apart {
+			who.apart = w.g
+		}
+		if page, more = who.page(ask.after); more {
 			next = page[len(page)-1].id
 		}
 	}
@@ -264,8 +278,11 @@ func (c *conn) askPresence(m *message) *Error {
 
 func (c *conn) queuePresenceAsk(topic string, ask presenceAsk) *Error {
 	subs := c.listSubscriptions()
-	i := slices.IndexFunc(subs, func(sub *subscription) bool { return sub.watch != nil && sub.topic == topic })
-	if i < 0 {
+	i := slices.IndexFunc(subs, func(sub *subscription) bool { return sub.topic == topic && sub.hub.presences.of(topic) != nil })
+	if i >= 0 && c.visit() != nil && subs[i].watch == nil {
+		c.watchPresence(subs[i])
+	}
+	if i < 0 || subs[i].watch == nil {
 		return errNoPresence
 	}
 	w := subs[i].watch

@@ -89,7 +89,7 @@ func (p *Push[T]) SendID(ctx context.Context, conns *Conns, id string, v T) erro
 }
 
 func (p *Push[T]) sendFar(ctx context.Context, conns *Conns, t farTarget, v T) (reached int, err error) {
-	if conns.s.hub.cluster == nil {
+	if !conns.s.reachesFar() {
 		return 0, nil
 	}
 	t.Name = p.name

@@ -14,6 +14,7 @@ type rare struct {
 	addresses   *addresses              // guarded by core.mu: what it is counted by where Limits.AddressConns is set
 	expiry      *time.Timer             // guarded by conn.sessions
 	life        lifetime
+	visit       *visit // fixed: nil unless it lives for one event only
 
 	present map[presenceSpot]presenceStay // guarded by conn.subMu: where it has joined
 

@@ -140,6 +140,9 @@ func (c *conn) answerRecovery(q question) {
 // recoverPage returns the answer to a question.
 func (c *conn) recoverPage(q question) []byte {
 	limit := min(recoverBytes, c.def.limits.Message, c.queueLimit()/2)
+	if v := c.visit(); v != nil {
+		return v.recoverPage(q, v.rt.messageLimit(limit))
+	}
 	ts := q.sub.state
 	var far []*event
 	if k := q.sub.hub.cluster; k != nil {

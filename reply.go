@@ -51,6 +51,9 @@ func (x *call) answer(out any, err error) {
 
 // refuse ends a connection for which OnConnect has returned an error.
 func (c *conn) refuse(ctx context.Context, e *Error) {
+	if v := c.visit(); v != nil {
+		v.refused = e
+	}
 	c.out.release(&outItem{frame: c.errorFrame(form.Route{}, e)}, false)
 	c.closeWith(ctx, closingFor(e))
 }
@@ -200,7 +203,14 @@ var errOverReply = errors.New("over Limits.Reply")
 
 // fits returns an error for a frame of this connection alone that is too large.
 func (c *conn) fits(f Frame) error {
-	return overReply(len(f.Data), c.def.limits.Reply)
+	limit := c.def.limits.Reply
+	if v := c.visit(); v != nil {
+		if f.Binary && v.rt.opts.NoBinary && !c.form.Envelope() {
+			return Errorf(CodeUnimplemented, "this client can only be told text")
+		}
+		limit = min(limit, v.rt.opts.MaxMessage)
+	}
+	return overReply(len(f.Data), limit)
 }
 
 func overReply(bytes, limit int) error {

@@ -226,6 +226,7 @@ type core struct {
 	wiringMu   sync.RWMutex
 	defs       []*channelDef          // guarded by wiringMu
 	outcomes   *outcomes              // of calls with keys
+	visitors   visitors               // connections that live for one event
 	recoveries atomic.Int32           // answers to recover that are being made
 	owners     sync.Map               // *EventHub -> *presenceOwner: what is said of its connections there
 	contracted atomic.Pointer[string] // see contract

@@ -57,9 +57,14 @@ func (c *conn) checkHook(ctx context.Context) error {
 	return nil
 }
 
-// setSession implements Channel.SetSession. Everything that the program or a
-// limit decides comes first: after that nothing fails.
+// setSession implements Channel.SetSession.
 func (c *conn) setSession(ctx context.Context, value any) error {
+	return c.visit().again(ctx, func() error { return c.trySession(ctx, value) })
+}
+
+// trySession is setSession. Everything that the program or a limit decides comes
+// first: after that nothing fails.
+func (c *conn) trySession(ctx context.Context, value any) error {
 	if err := c.checkHook(ctx); err != nil {
 		return err
 	}
@@ -83,10 +88,7 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 		}
 	}
 	refused := c.refused(ctx, next)
-	if err := c.core.indexUser(c, former, next); err != nil {
-		return err
-	}
-	c.dropSubscriptions(func(sub *subscription) string {
+	ends := func(sub *subscription) string {
 		switch {
 		case changed && sub.owned:
 			return reasonSession
@@ -94,7 +96,17 @@ func (c *conn) setSession(ctx context.Context, value any) error {
 			return reasonRefused
 		}
 		return ""
-	})
+	}
+	var err error
+	if v := c.visit(); v != nil {
+		err = v.setSession(ctx, next, changed, ends)
+	} else {
+		err = c.core.indexUser(c, former, next)
+	}
+	if err != nil {
+		return err
+	}
+	c.dropSubscriptions(ends)
 	c.current.Store(next)
 	c.watchSession(next)
 	c.tellSession(next)
@@ -127,6 +139,10 @@ func (c *conn) refused(ctx context.Context, s *session) map[*subscription]bool {
 
 // clearSession implements Channel.ClearSession.
 func (c *conn) clearSession(ctx context.Context) error {
+	return c.visit().again(ctx, func() error { return c.tryClearSession(ctx) })
+}
+
+func (c *conn) tryClearSession(ctx context.Context) error {
 	if err := c.checkHook(ctx); err != nil {
 		return err
 	}
@@ -136,15 +152,23 @@ func (c *conn) clearSession(ctx context.Context) error {
 	if former == nil {
 		return nil
 	}
-	c.dropSubscriptions(func(sub *subscription) string {
+	ends := func(sub *subscription) string {
 		if sub.owned {
 			return reasonSession
 		}
 		return ""
-	})
+	}
+	if v := c.visit(); v != nil {
+		if err := v.setSession(ctx, nil, true, ends); err != nil {
+			return err
+		}
+	}
+	c.dropSubscriptions(ends)
 	c.current.Store(nil)
 	c.watchSession(nil)
-	_ = c.core.indexUser(c, former, nil) // leaving is never refused
+	if c.visit() == nil {
+		_ = c.core.indexUser(c, former, nil) // leaving is never refused
+	}
 	c.leaveOwned()
 	c.forgetOwned()
 	c.abortOthers(callOf(ctx))
@@ -172,6 +196,9 @@ const expiryWarning = time.Minute
 // is nil and the channel wants a session, if none comes in time; c.sessions is
 // held.
 func (c *conn) watchSession(s *session) {
+	if c.visit() != nil { // no timer outlives an event: see visit.overdue
+		return
+	}
 	c.unwatchSession()
 	if s == nil {
 		if within := c.def.limits.AuthWithin; within > 0 && !c.def.public {

@@ -23,7 +23,11 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 	}
 	c.sessions.RLock()
 	defer c.sessions.RUnlock()
+	v := c.visit()
 	if known, err := c.hasSubscription(at, byClient); known || err != nil {
+		if known && v != nil {
+			err = v.stay(ctx, at.topic, byClient)
+		}
 		return err
 	}
 	sub := &subscription{hubTopic: at, to: c, family: f, free: c.def.public, byClient: byClient}
@@ -36,6 +40,9 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 			return err
 		}
 		sub.free = sub.free || value == nil
+	}
+	if v != nil {
+		return v.subscribe(ctx, sub)
 	}
 	release, err := at.hub.prepare(ctx, sub, c.stood(at.topic))
 	if err != nil {
@@ -50,12 +57,16 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 	case c.keeps(at, byClient):
 		return nil
 	case c.subs.len() >= c.def.limits.Subscriptions:
-		return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", c.def.limits.Subscriptions)
+		return errTooManySubscriptions(c.def.limits.Subscriptions)
 	}
 	c.subs.add(sub)
 	add(sub)
 	c.watchPresence(sub)
 	return nil
+}
+
+func errTooManySubscriptions(limit int) error {
+	return Errorf(CodeResourceExhausted, "too many subscriptions: the limit is %d", limit)
 }
 
 func (c *conn) hasSubscription(at hubTopic, byClient bool) (bool, error) {
@@ -124,7 +135,13 @@ const (
 )
 
 // unsubscribe implements sink.
-func (c *conn) unsubscribe(at hubTopic) { c.endSubscription(at, reasonUnsubscribed) }
+func (c *conn) unsubscribe(ctx context.Context, at hubTopic) error {
+	if v := c.visit(); v != nil {
+		return v.unsubscribe(ctx, at, false)
+	}
+	c.endSubscription(at, reasonUnsubscribed)
+	return nil
+}
 
 func (c *conn) endSubscription(at hubTopic, reason string) {
 	c.subMu.Lock()

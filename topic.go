@@ -75,9 +75,8 @@ func (t *Topic[T]) Subscribe(ctx context.Context, s Subscriber, key string) erro
 
 // Unsubscribe undoes Subscribe. It is not an error if there is no
 // subscription.
-func (t *Topic[T]) Unsubscribe(_ context.Context, s Subscriber, key string) error {
-	s.sink().unsubscribe(hubTopic{t.hub, t.name(key)})
-	return nil
+func (t *Topic[T]) Unsubscribe(ctx context.Context, s Subscriber, key string) error {
+	return s.sink().unsubscribe(ctx, hubTopic{t.hub, t.name(key)})
 }
 
 // Publish sends an event to all subscribers of key. See [EventHub.Publish].

@@ -37,6 +37,7 @@ type topicState struct {
 	runs runs            // guarded by mu
 	gone bool            // guarded by mu: the hub has forgotten it
 
+	apart  bool    // fixed: known to one subscription only, and not to the hub
 	follow *follow // nil where the hub has no engine
 
 	floors floors // guarded by mu: of a Private topic
@@ -88,6 +89,9 @@ func (h *EventHub) newEpoch() string {
 func (sub *subscription) drop(forGood bool) {
 	now := time.Now()
 	sub.ended.set()
+	if sub.state.apart {
+		return
+	}
 	if sub.watch != nil {
 		sub.watch.stop()
 	}

@@ -47,11 +47,12 @@ func (w *witness) subscribe(_ context.Context, at hubTopic, _ *family, _ string,
 	return nil
 }
 
-func (w *witness) unsubscribe(at hubTopic) {
+func (w *witness) unsubscribe(_ context.Context, at hubTopic) error {
 	if sub := w.subs[at.topic]; sub != nil {
 		delete(w.subs, at.topic)
 		sub.drop(true)
 	}
+	return nil
 }
 
 // Whenever topics are forgotten, a position of an epoch never comes twice for

@@ -112,6 +112,9 @@ func (c *conn) getValue(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer release()
+	if v := c.visit(); v != nil {
+		return v.getValue(name), nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rare().values == nil {
@@ -130,6 +133,9 @@ func (c *conn) setValue(ctx context.Context, name string, data []byte) error {
 		return err
 	}
 	defer release()
+	if v := c.visit(); v != nil {
+		return v.setValue(ctx, name, data)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase >= phaseEnded {
@@ -147,7 +153,7 @@ func (c *conn) setValue(ctx context.Context, name string, data []byte) error {
 		}
 	}
 	if bytes > limit {
-		return Errorf(CodeTooLarge, "the values kept with the connection would have %d bytes; the limit is %d", bytes, limit)
+		return errTooManyValues(bytes, limit)
 	}
 	if c.rare().values == nil {
 		c.ownRare().values = &values{kept: make(map[string]keptValue)}
@@ -155,6 +161,10 @@ func (c *conn) setValue(ctx context.Context, name string, data []byte) error {
 	c.rare().values.kept[name] = keptValue{data, c.current.Load() != nil}
 	c.rare().values.bytes = bytes
 	return nil
+}
+
+func errTooManyValues(bytes, limit int) error {
+	return Errorf(CodeTooLarge, "the values kept with the connection would have %d bytes; the limit is %d", bytes, limit)
 }
 
 // forgetValue forgets one value; c.mu is held.

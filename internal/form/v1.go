@@ -92,6 +92,7 @@ type Greeting struct {
 	Max      int    // bytes of a message
 	Calls    int    // unanswered calls allowed
 	Ping     int64  // milliseconds after which a silent server sends a sign of life
+	Keep     int64  // milliseconds after which a silent client sends a ping; 0 where it need not
 	Keys     int64  // milliseconds for which the results of calls with keys are kept
 	Contract string // "" is unknown
 	Upstream string // secret of the requests by which messages come; "" where they come otherwise
@@ -103,7 +104,8 @@ func AppendOpen(dst []byte, g Greeting) []byte {
 	dst = strconv.AppendInt(append(dst, `,"max":`...), int64(g.Max), 10)
 	dst = strconv.AppendInt(append(dst, `,"calls":`...), int64(g.Calls), 10)
 	dst = strconv.AppendInt(append(dst, `,"ping":`...), g.Ping, 10)
-	dst = strconv.AppendInt(append(dst, `,"keep":0,"keys":`...), g.Keys, 10)
+	dst = strconv.AppendInt(append(dst, `,"keep":`...), g.Keep, 10)
+	dst = strconv.AppendInt(append(dst, `,"keys":`...), g.Keys, 10)
 	if g.Contract != "" {
 		dst = appendString(append(dst, `,"contract":`...), g.Contract)
 	}
@@ -196,6 +198,30 @@ func AppendAway(dst []byte, code uint16, from, to int64) []byte {
 // AppendPong appends the answer to a client's ping.
 func AppendPong(dst []byte, id uint64) []byte {
 	return append(appendReplyTo(dst, Route{ID: id}), '}')
+}
+
+// TopicPosition is where a topic stands.
+type TopicPosition struct {
+	Topic string
+	At    Position
+}
+
+// AppendPongAt is AppendPong where the client is also told where its topics stand.
+func AppendPongAt(dst []byte, id uint64, at []TopicPosition) []byte {
+	if len(at) == 0 {
+		return AppendPong(dst, id)
+	}
+	dst = append(appendReplyTo(dst, Route{ID: id}), `,"out":{"at":{`...)
+	for i, t := range at {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, t.Topic), ":{"...)
+		dst = appendString(append(dst, `"e":`...), t.At.Epoch)
+		dst = strconv.AppendUint(append(dst, `,"o":`...), t.At.Offset, 10)
+		dst = append(dst, '}')
+	}
+	return append(dst, "}}}"...)
 }
 
 // BeginAsk and EndAsk stand around the input of a call of a client's function,

@@ -1,0 +1,556 @@
+package kanava
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/internal/form"
+)
+
+// This file is a connection for the time of one event: made of what the Store keeps,
+// and the Peer of itself. What changes is kept at once, before anybody is told.
+
+// visit is a conn that no socket belongs to.
+type visit struct {
+	rt  *Stateless
+	c   *conn
+	key connID
+	at  string          // the platform's id
+	ctx context.Context //nolint:containedctx // of the event: of what has no context of its own
+
+	wake chan struct{} // holds one when there may be something to do
+
+	mu      sync.Mutex // held while something is kept
+	rec     keptConn   // guarded by mu, as is version
+	version uint64
+
+	rev, turn int // of the session that the connection has; guarded by conn.sessions
+
+	topics sync.Mutex // held while a subscription is made or ended
+
+	sending bool   // holds a place among those that send
+	refused *Error // why OnConnect, or what comes before it, has refused
+	ended   bool   // fixed: nothing is kept of it any more
+	lost    bool   // the platform knows the connection no more; of run
+}
+
+// visit returns the visit of a connection, nil for one with a process of its own.
+func (c *conn) visit() *visit { return c.rare().visit }
+
+// Wake implements Peer.
+func (v *visit) Wake() {
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+// visit begins the visit of a connection for an event; leave ends it.
+func (rt *Stateless) visit(ctx context.Context, id connID) (*visit, error) {
+	recs, err := rt.store.Load(ctx, []string{id.String()})
+	if err != nil {
+		return nil, unavailableStore(err)
+	}
+	if recs[0].Version == 0 {
+		return nil, ErrGone
+	}
+	return rt.revive(ctx, id, recs[0])
+}
+
+func unavailableStore(err error) error {
+	e := Errorf(CodeUnavailable, "what is kept of the connection cannot be had")
+	e.RetryAfter = time.Second
+	return e.Because(err)
+}
+
+// revive makes a connection of what is kept of it.
+func (rt *Stateless) revive(ctx context.Context, id connID, rec engine.Record) (*visit, error) {
+	v := &visit{rt: rt, key: id, ctx: ctx, version: rec.Version, wake: make(chan struct{}, 1)}
+	if err := v.rec.decode(rec.Data); err != nil {
+		return nil, rt.unreadable(ctx, v, err)
+	}
+	v.at = v.rec.At
+	def := rt.core.channel(v.rec.Channel)
+	if def == nil {
+		return nil, rt.unreadable(ctx, v, errNoChannel)
+	}
+	opened := time.Now().Add(-time.Since(time.UnixMilli(v.rec.Opened)))
+	link := &Link{conn{core: rt.core, def: def, form: v.rec.form(), id: id, opened: sinceBegun(opened)}}
+	c := &link.c
+	v.c, c.out.peer = c, v
+	c.ownRare().visit = v
+	c.ch = def.newChannel(c)
+	if err := decodeStored(ctx, rt.opening[def], v.rec.Opening, c.ch.openingData()); err != nil {
+		return nil, rt.unreadable(ctx, v, err)
+	}
+	c.phase, c.started = phaseOpen, v.rec.Phase >= keptOpen && !v.rec.NotBegun
+	if v.rec.V1 {
+		c.v1 = &envelopeConn{was: v.rec.Was}
+		if v.rec.Phase == keptGreeting {
+			c.phase = phaseGreeting
+			c.out.hold()
+			if r := v.rec.Request; r != nil {
+				var err error
+				if c.v1.req, err = r.open(); err != nil {
+					return nil, rt.unreadable(ctx, v, err)
+				}
+			}
+		} else {
+			c.v1.said.Store(true)
+			c.v1.greeted.set()
+		}
+	}
+	if err := v.adopt(ctx); err != nil {
+		return nil, rt.unreadable(ctx, v, err)
+	}
+	rt.core.visitors.add(c)
+	return v, nil
+}
+
+var errNoChannel = errors.New("there is no such channel")
+
+// unreadable ends a connection that another version of the program has kept in
+// another way: its client comes back.
+func (rt *Stateless) unreadable(ctx context.Context, v *visit, err error) error {
+	rt.logger.Warn("what is kept of a connection cannot be read: it is closed", "conn", v.key.String(), "channel", v.rec.Channel, "error", err)
+	if v.rec.At != "" {
+		_ = rt.platform.Close(ctx, v.rec.At, CloseInternal, CloseInternal.String())
+	}
+	return ErrGone
+}
+
+// adopt makes the connection what is kept of it: session, subscriptions and places
+// where it is present.
+func (v *visit) adopt(ctx context.Context) error {
+	c, k := v.c, v.kept()
+	var s *session
+	if k.Session != nil {
+		var err error
+		if s, err = v.rt.decodeSession(ctx, k.Session); err != nil {
+			return err
+		}
+		s.buckets = c.core.bucketsOf(s.id.UserID)
+	}
+	c.current.Store(s)
+	v.rev, v.turn = k.Rev, k.Turn
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	for _, sub := range slices.Collect(c.subs.all()) {
+		if _, kept := k.Subs[sub.topic]; !kept {
+			c.subs.remove(sub)
+			sub.ended.set()
+		}
+	}
+	for topic, s := range k.Subs {
+		if c.subs.get(hubTopic{c.core.hub, topic}) == nil {
+			c.subs.add(v.subOf(topic, s))
+		}
+	}
+	for topic, s := range k.Present {
+		if p := c.core.hub.presences.of(topic); p != nil {
+			if c.rare().present == nil {
+				c.ownRare().present = make(map[presenceSpot]presenceStay)
+			}
+			c.rare().present[presenceSpot{p, topic}] = presenceStay{member: s.Member, owned: s.Owned}
+		}
+	}
+	return nil
+}
+
+// subOf makes a subscription of what is kept of it. It knows of its topic no more
+// than the name until look.
+func (v *visit) subOf(topic string, k keptSub) *subscription {
+	f, _ := v.c.core.hub.familyOf(topic)
+	sub := &subscription{
+		hubTopic: hubTopic{v.c.core.hub, topic}, family: f, to: v.c, class: f.classOf(),
+		owned: k.Owned, free: k.Free, user: k.User, byClient: k.ByClient,
+		state: &topicState{topic: topic, log: newTopicLog(f, ""), apart: true},
+	}
+	if k.Floor != nil {
+		sub.floor = &floor{user: k.User, from: *k.Floor}
+	}
+	return sub
+}
+
+// leave ends the visit. What still refers to the connection finds it closed.
+func (v *visit) leave() {
+	c := v.c
+	c.core.visitors.remove(c)
+	c.ownRare().life.end()
+	c.out.close(Closing{Code: CloseAbnormal}, true)
+	for _, sub := range c.listSubscriptions() {
+		sub.ended.set()
+	}
+	if s := c.current.Load(); s != nil {
+		c.core.releaseBuckets(s.id.UserID)
+	}
+}
+
+const (
+	changeTries = 64
+	changePause = 4 * time.Millisecond // between them, more and more
+)
+
+// change changes what is kept. f is called again with what another event has made of
+// it meanwhile, and changes nothing else; its error gives up. It is ErrClosed where
+// the connection has ended.
+func (v *visit) change(ctx context.Context, f func(*keptConn) error) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for try := range changeTries {
+		next := v.rec
+		if err := f(&next); err != nil {
+			return err
+		}
+		data, err := next.encode()
+		if err != nil {
+			return err
+		}
+		version, err := v.rt.store.Save(ctx, v.key.String(), data, v.version, v.rt.opts.Keep)
+		if err == nil {
+			v.rec, v.version = next, version
+			return nil
+		}
+		if !errors.Is(err, engine.ErrConflict) {
+			return unavailableStore(err)
+		}
+		if err := v.reload(ctx); err != nil {
+			return err
+		}
+		pause := time.NewTimer(rand.N(time.Duration(try+1) * changePause)) //nolint:gosec // spreads those who try
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
+	return unavailableStore(engine.ErrConflict)
+}
+
+// reload reads what another event has made of the connection; v.mu is held.
+func (v *visit) reload(ctx context.Context) error {
+	recs, err := v.rt.store.Load(ctx, []string{v.key.String()})
+	if err != nil {
+		return unavailableStore(err)
+	}
+	if recs[0].Version == 0 {
+		return ErrClosed
+	}
+	var rec keptConn
+	if err := rec.decode(recs[0].Data); err != nil {
+		return err
+	}
+	v.rec, v.version = rec, recs[0].Version
+	return nil
+}
+
+// kept returns what the Store keeps, as far as this event knows.
+func (v *visit) kept() keptConn {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.rec
+}
+
+func (v *visit) isYoung() bool {
+	k := v.kept()
+	return k.isYoung()
+}
+
+// read is kept of what the Store keeps now.
+func (v *visit) read(ctx context.Context) (keptConn, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	err := v.reload(ctx)
+	return v.rec, err
+}
+
+// run sends what the connection has to say until nothing runs any more. The last
+// message goes to respond, if that takes it.
+func (v *visit) run(respond func(Frame) bool) error {
+	if k := v.kept(); k.Phase == keptClosing { // by another event
+		return v.rt.platform.Close(v.ctx, v.at, k.Code, k.Reason)
+	}
+	err := v.drain(respond)
+	if v.lost {
+		v.rt.later(v.ctx, v.key)
+	}
+	return err
+}
+
+// holdTime is how long the last message waits for another one, to be the answer to
+// an event.
+const holdTime = 5 * time.Millisecond
+
+const visitBatch = 256 << 10 // bytes taken at a time
+
+func (v *visit) drain(respond func(Frame) bool) error {
+	var held []Frame // one at the most
+	flush := func() {
+		v.send(held)
+		held = held[:0]
+	}
+	hold := time.NewTimer(holdTime)
+	defer hold.Stop()
+	over, late := v.ctx.Done(), false
+	for {
+		idle := v.isIdle() // asked before: what was said until then is taken
+		frames, closing := v.c.take(nil, visitBatch)
+		if n := len(frames); n > 0 {
+			flush()
+			if respond != nil {
+				held = append(held, frames[n-1])
+				frames = frames[:n-1]
+				hold.Reset(holdTime)
+			}
+			v.send(frames)
+			continue
+		}
+		if closing != nil {
+			flush()
+			return v.close(closing)
+		}
+		if idle {
+			break
+		}
+		select {
+		case <-v.wake:
+		case <-hold.C:
+			flush()
+		case <-over:
+			if late {
+				return context.Cause(v.ctx)
+			}
+			late = true
+			over = v.interrupt()
+		}
+	}
+	if len(held) > 0 && (v.lost || respond == nil || !v.mayRespond() || !respond(held[0])) {
+		flush()
+	}
+	return nil
+}
+
+// graceTime is how long a visit goes on whose event is out of time: for functions to
+// return, and to tell the client. Transports leave somewhat more.
+const graceTime = time.Second
+
+// interrupt ends the functions that run, and returns what ends the time that is left.
+func (v *visit) interrupt() <-chan struct{} {
+	v.c.mu.Lock()
+	for x := v.c.calls; x != nil; x = x.next {
+		x.cancel(context.DeadlineExceeded)
+	}
+	v.c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), graceTime)
+	context.AfterFunc(ctx, cancel)
+	v.ctx = ctx
+	return ctx.Done()
+}
+
+// isIdle reports whether nothing can come about any more that is to be sent.
+func (v *visit) isIdle() bool {
+	c := v.c
+	c.mu.Lock()
+	busy := c.running > 0 || c.working || c.waiting.len() > 0
+	c.mu.Unlock()
+	c.subMu.Lock()
+	defer c.subMu.Unlock()
+	return !busy && c.recoveries == 0
+}
+
+// send sends frames, after what has waited for the platform to accept the connection.
+func (v *visit) send(frames []Frame) {
+	if len(frames) == 0 {
+		return
+	}
+	frames = append(v.takePending(), frames...)
+	for i, f := range frames {
+		if v.lost {
+			return
+		}
+		f, ok := v.wire(f)
+		if !ok {
+			continue
+		}
+		if err := v.post(f); err != nil {
+			v.failed(err, frames[i:])
+			return
+		}
+	}
+}
+
+func (v *visit) post(f Frame) error {
+	if v.sending {
+		return v.rt.platform.Send(v.ctx, v.at, f)
+	}
+	select {
+	case v.rt.sends <- struct{}{}:
+		defer func() { <-v.rt.sends }()
+	case <-v.ctx.Done():
+		return v.ctx.Err()
+	}
+	return v.rt.platform.Send(v.ctx, v.at, f)
+}
+
+// wire returns a frame as the platform carries it; false if it cannot.
+func (v *visit) wire(f Frame) (_ Frame, ok bool) {
+	if f.Binary && v.rt.opts.NoBinary {
+		if !v.c.form.Envelope() {
+			v.rt.logger.Error("bytes for a client that can only be told text are dropped", "conn", v.key.String(), "channel", v.c.def.name)
+			return f, false
+		}
+		data := base64.StdEncoding.AppendEncode([]byte(`{"bin":"`), f.Data)
+		f = Frame{Data: append(data, `"}`...)}
+	}
+	if len(f.Data) > v.rt.opts.MaxMessage {
+		v.rt.logger.Error("a message is larger than the platform carries, and is dropped", "conn", v.key.String(), "channel", v.c.def.name, "bytes", len(f.Data), "limit", v.rt.opts.MaxMessage)
+		return f, false
+	}
+	return f, true
+}
+
+// failed deals with frames that cannot be sent. Those of a connection that is not
+// accepted yet wait; any other is lost, as it would be on a socket.
+func (v *visit) failed(err error, left []Frame) {
+	if errors.Is(err, ErrGone) && v.isYoung() && !v.c.form.Envelope() {
+		if err := v.pend(left); err == nil {
+			return
+		}
+	}
+	if !errors.Is(err, ErrGone) {
+		v.rt.logger.Error("a message cannot be sent: the connection is closed", "conn", v.key.String(), "channel", v.c.def.name, "error", err)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), graceTime)
+		defer cancel()
+		_ = v.rt.platform.Close(ctx, v.at, CloseInternal, CloseInternal.String())
+	}
+	v.lost = true
+	v.c.mu.Lock()
+	for x := v.c.calls; x != nil; x = x.next {
+		x.cancel(context.Canceled)
+	}
+	v.c.mu.Unlock()
+	v.c.out.close(Closing{Code: CloseAbnormal}, true)
+}
+
+const (
+	pendingFrames = 64
+	pendingBytes  = 64 << 10
+)
+
+// pend keeps frames until the platform has accepted the connection.
+func (v *visit) pend(frames []Frame) error {
+	return v.change(v.ctx, func(k *keptConn) error {
+		pending, bytes := append([]keptFrame{}, k.Pending...), 0
+		for _, f := range frames {
+			pending = append(pending, keep(f))
+		}
+		for _, p := range pending {
+			bytes += len(p.Text) + len(p.Binary)
+		}
+		if len(pending) > pendingFrames || bytes > pendingBytes {
+			return Errorf(CodeResourceExhausted, "too much waits for a connection that is not accepted yet")
+		}
+		k.Pending = pending
+		return nil
+	})
+}
+
+// takePending returns what has waited, if no other event has taken it.
+func (v *visit) takePending() (frames []Frame) {
+	if v.mayRespond() {
+		return nil
+	}
+	var taken []keptFrame
+	err := v.change(v.ctx, func(k *keptConn) error {
+		taken = k.Pending
+		k.Pending = nil
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	for _, p := range taken {
+		frames = append(frames, p.frame())
+	}
+	return frames
+}
+
+// mayRespond reports whether the answer to an event may overtake nothing.
+func (v *visit) mayRespond() bool { return len(v.kept().Pending) == 0 }
+
+// close ends the connection from this side. The platform says when it has ended.
+func (v *visit) close(end *Closing) error {
+	err := v.change(v.ctx, func(k *keptConn) error {
+		if k.Phase != keptClosing {
+			k.NotBegun = !v.hasBegun()
+			k.Phase, k.Code, k.Reason = keptClosing, end.Code, end.Reason
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	return v.rt.platform.Close(v.ctx, v.at, end.Code, end.Reason)
+}
+
+// hasBegun reports whether OnConnect was begun: OnDisconnect belongs to it.
+func (v *visit) hasBegun() bool {
+	v.c.mu.Lock()
+	defer v.c.mu.Unlock()
+	return v.c.started
+}
+
+// touch notes that the connection lives, and prolongs what is kept of it.
+func (v *visit) touch(ctx context.Context) {
+	k := v.kept()
+	due := time.Since(time.UnixMilli(k.Saved)) > v.rt.opts.Keep/4
+	if k.Seen && !due {
+		return
+	}
+	if due {
+		if err := v.rejoin(ctx); err != nil {
+			v.rt.logger.Error("the subscriptions of a connection are not prolonged", "conn", v.key.String(), "error", err)
+			return
+		}
+	}
+	err := v.change(ctx, func(k *keptConn) error {
+		k.Seen, k.Saved = true, time.Now().UnixMilli()
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrClosed) {
+		v.rt.logger.Error("a connection is not kept for longer", "conn", v.key.String(), "error", err)
+	}
+}
+
+// overdue closes a connection whose time without a session is over, and reports
+// whether it has: on a server timers do that.
+func (v *visit) overdue() bool {
+	c, l := v.c, &v.c.def.limits
+	k := v.kept()
+	s, opened := c.current.Load(), time.UnixMilli(k.Opened)
+	switch {
+	case k.Phase == keptGreeting && time.Since(opened) > l.OpenTime:
+		c.v1.hear()
+		c.refuse(v.ctx, Errorf(CodeUnauthenticated, "no hello came in time"))
+	case s != nil && !s.live() && time.Since(s.id.Expires) > l.ExpiryGrace:
+		c.closeWith(v.ctx, Closing{Code: CloseUnauthenticated, Reason: "session_expired"})
+	case s == nil && k.Phase == keptOpen && l.AuthWithin > 0 && !c.def.public && time.Since(opened) > l.AuthWithin:
+		c.closeWith(v.ctx, Closing{Code: CloseUnauthenticated, Reason: CloseUnauthenticated.String()})
+	default:
+		return false
+	}
+	return true
+}
+
+// pong answers a ping with where topics stand.
+func (v *visit) pong(id uint64) {
+	at := v.positions()
+	_ = v.c.queueNow(outItem{frame: Frame{Data: form.AppendPongAt(nil, id, at)}})
+}
