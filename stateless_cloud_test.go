@@ -37,7 +37,7 @@ type said struct {
 
 // cloud is a gateway and its processes.
 type cloud struct {
-	*gateway
+	*transporttest.Gateway
 	ground    *memory.Backend
 	store     engine.Store
 	processes []*process
@@ -56,7 +56,7 @@ func inCloud(t *testing.T, change func(*kanava.StatelessOptions), f func(t *test
 		for range 2 {
 			c.processes = append(c.processes, c.newProcess(t))
 		}
-		c.gateway = newGateway(t, c.store, change, c.processes[0].srv, c.processes[1].srv)
+		c.Gateway = newGateway(t, c.store, change, c.processes[0].srv, c.processes[1].srv)
 		f(t, c)
 	})
 }
@@ -150,7 +150,7 @@ func (c *cloud) newProcess(t *testing.T) *process {
 // guest is a client of a gateway, as tests like it.
 type guest struct {
 	t *testing.T
-	*gatewayClient
+	*transporttest.GatewayClient
 }
 
 // join connects a client of the plain form, and reads the welcome.
@@ -164,7 +164,7 @@ func (c *cloud) join(t *testing.T) *guest {
 // knock connects a client of the plain form.
 func (c *cloud) knock(t *testing.T, subprotocols ...string) *guest {
 	t.Helper()
-	gc, err := c.dial(t.Context(), transporttest.Request{Path: "/test", Subprotocols: subprotocols})
+	gc, err := c.Dial(t.Context(), transporttest.Request{Path: "/test", Subprotocols: subprotocols})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,9 +250,7 @@ func (g *guest) do(action, message, result string) {
 func (g *guest) expectNone() {
 	g.t.Helper()
 	synctest.Wait()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.inbox) > 0 {
-		g.t.Fatalf("got %v", g.inbox[0])
+	if waiting := g.Waiting(); len(waiting) > 0 {
+		g.t.Fatalf("got %v", waiting[0])
 	}
 }

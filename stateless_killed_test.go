@@ -12,6 +12,7 @@ import (
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/engine"
+	"github.com/kanava-go/kanava/kanavatest"
 )
 
 // A process that is killed in the middle of an event, wherever that is, leaves what
@@ -27,15 +28,13 @@ func TestStatelessKilledInAnEvent(t *testing.T) {
 				g := c.join(t)
 				doomed := c.newProcess(t)
 				store := &mortalStore{Store: c.store, left: calls}
-				dying := doomed.srv.Stateless(kanava.StatelessOptions{Store: store, Platform: mortalPlatform{c.gateway, store}, TellsConnected: true})
-				ctx, cancel := c.event()
-				_ = dying.Message(ctx, g.id, []byte(frame), false, nil)
+				dying := doomed.srv.Stateless(kanava.StatelessOptions{Store: store, Platform: mortalPlatform{c.Gateway, store}, TellsConnected: true})
+				ctx, cancel := context.WithTimeout(t.Context(), kanavatest.Wait)
+				_ = dying.Message(ctx, g.ID(), []byte(frame), false, nil)
 				cancel()
 				synctest.Wait()
 				killed = store.dead.Load()
-				g.mu.Lock()
-				g.inbox = nil // it may have been answered, or not
-				g.mu.Unlock()
+				g.Waiting() // it may have been answered, or not
 
 				g.tell(`{"action":"login","id":"ann"}`)
 				g.expect(`{"action":"login"}`)
