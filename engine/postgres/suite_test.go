@@ -1,10 +1,13 @@
 package postgres_test
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kanava-go/kanava/engine"
 	"github.com/kanava-go/kanava/engine/enginetest"
@@ -17,14 +20,31 @@ func TestSuite(t *testing.T) {
 	b := backend(s)
 	b.Restart = func(_ testing.TB, keepData bool) { s.restart(keepData) }
 	wipes := 0
-	b.Wipe = func(testing.TB) {
+	b.Wipe = func(tb testing.TB) {
 		if wipes++; wipes%2 == 1 {
-			s.do("DROP SCHEMA kanava CASCADE")
+			s.wipe(tb, "DROP SCHEMA kanava CASCADE")
 		} else {
-			s.do("TRUNCATE kanava.ground, kanava.topics, kanava.events, kanava.latest, kanava.ids, kanava.owners, kanava.graves, kanava.entries, kanava.kept, kanava.tending")
+			s.wipe(tb, "TRUNCATE kanava.ground, kanava.topics, kanava.events, kanava.latest, kanava.ids, kanava.owners, kanava.graves, kanava.entries, kanava.kept, kanava.tending")
 		}
 	}
 	enginetest.Run(t, b)
+}
+
+// wipe runs a statement that locks all tables, one after the other. So does an
+// engine that is at work. If each waits for what the other has, the server breaks
+// one of them off, and that one tries again: an engine by itself, and whoever wipes.
+func (s *server) wipe(tb testing.TB, statement string) {
+	tb.Helper()
+	const deadlock, tries = "40P01", 10
+	for try := 1; ; try++ {
+		_, err := s.try(statement)
+		if err == nil {
+			return
+		}
+		if failed, ok := errors.AsType[*pgconn.PgError](err); !ok || failed.Code != deadlock || try == tries {
+			tb.Fatalf("%s: %v", statement, err)
+		}
+	}
 }
 
 // TestHubs is that hubs keep their promises.
