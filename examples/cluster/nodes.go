@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -67,18 +68,22 @@ func newNodes(names []string) (*nodes, error) {
 	return ns, nil
 }
 
-// freeAddresses returns addresses on which nobody listens. Somebody else may take
-// one before a node does, which then says so.
+// freeAddresses returns addresses on which nobody listens. They are below those
+// that systems hand out by themselves, so a node that was killed finds its own
+// again. Somebody else may take one before a node does, which then says so.
 func freeAddresses(n int) (free []string, err error) {
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	const lowest, highest = 10_000, 32_767
+	for port := lowest + os.Getpid()%10_000; port <= highest; port++ {
+		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
-			return nil, err
+			continue
 		}
 		defer ln.Close()
-		free = append(free, ln.Addr().String())
+		if free = append(free, ln.Addr().String()); len(free) == n {
+			return free, nil
+		}
 	}
-	return free, nil
+	return nil, fmt.Errorf("there are no %d free ports below %d", n, highest)
 }
 
 // start starts all, and returns when they are ready.
