@@ -16,7 +16,7 @@ import (
 
 const (
 	batchKeys = 100 // that BatchGetItem takes
-	parallel  = 4   // calls of one method that run at once
+	parallel  = 8   // calls of one method that run at once
 )
 
 // condition is what has to be true of the item that is written, and the values that
@@ -30,27 +30,47 @@ type condition struct {
 type outcome struct {
 	done   bool // it was written; else its condition was false, and nothing was done by the last attempt
 	unsure bool // an attempt before the last may have been carried out
-	old    item // what was there before, of remove
+	item   item // of remove what was there before, of update what is there now, and of put what told says: emulators may not say it
 }
 
 // put writes an item in the place of the former one, if the condition holds.
-func (t table) put(ctx context.Context, it item, c condition) (outcome, error) {
+func (t table) put(ctx context.Context, it item, c condition, opts ...func(*dynamodb.PutItemInput)) (outcome, error) {
 	in := &dynamodb.PutItemInput{TableName: &t.name, Item: it, ExpressionAttributeValues: c.values, ConditionExpression: textOf(c)}
+	for _, opt := range opts {
+		opt(in)
+	}
 	var out outcome
 	_, err := t.client.PutItem(ctx, in, noting(&out.unsure))
 	return out.of(err)
 }
 
-// remove removes an item, if the condition holds.
-func (t table) remove(ctx context.Context, k item, c condition) (outcome, error) {
-	in := &dynamodb.DeleteItemInput{
-		TableName: &t.name, Key: k,
-		ConditionExpression: textOf(c), ExpressionAttributeValues: c.values, ReturnValues: types.ReturnValueAllOld,
+// told is for a put whose condition may be false, to be told what is there then.
+func told(in *dynamodb.PutItemInput) {
+	in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
+}
+
+// update changes an item, if the condition holds. Set is an expression whose
+// values are among those of the condition.
+func (t table) update(ctx context.Context, k item, set string, c condition) (outcome, error) {
+	in := &dynamodb.UpdateItemInput{
+		TableName: &t.name, Key: k, UpdateExpression: &set,
+		ConditionExpression: textOf(c), ExpressionAttributeValues: c.values, ReturnValues: types.ReturnValueAllNew,
 	}
+	var out outcome
+	res, err := t.client.UpdateItem(ctx, in, noting(&out.unsure))
+	if err == nil {
+		out.item = res.Attributes
+	}
+	return out.of(err)
+}
+
+// remove removes an item.
+func (t table) remove(ctx context.Context, k item) (outcome, error) {
+	in := &dynamodb.DeleteItemInput{TableName: &t.name, Key: k, ReturnValues: types.ReturnValueAllOld}
 	var out outcome
 	res, err := t.client.DeleteItem(ctx, in, noting(&out.unsure))
 	if err == nil {
-		out.old = res.Attributes
+		out.item = res.Attributes
 	}
 	return out.of(err)
 }
@@ -64,7 +84,8 @@ func textOf(c condition) *string {
 
 // of tells an error from a condition that was false.
 func (o outcome) of(err error) (outcome, error) {
-	if _, is := errors.AsType[*types.ConditionalCheckFailedException](err); is {
+	if failed, is := errors.AsType[*types.ConditionalCheckFailedException](err); is {
+		o.item = failed.Item
 		return o, nil
 	}
 	o.done = err == nil
@@ -100,33 +121,40 @@ func (r notingRetryer) IsErrorRetryable(err error) bool {
 	return r.RetryerV2.IsErrorRetryable(err)
 }
 
+// eager returns the table for who wants to know of each failure: what reads is not
+// tried again by the client.
+func (t table) eager() table {
+	t.reading = []func(*dynamodb.Options){func(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }}
+	return t
+}
+
 // get returns an item as it is after all writes that have returned, nil if there is
 // none.
-func (t table) get(ctx context.Context, k item, opts ...func(*dynamodb.Options)) (item, error) {
-	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: k, ConsistentRead: aws.Bool(true)}, opts...)
+func (t table) get(ctx context.Context, k item) (item, error) {
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: k, ConsistentRead: aws.Bool(true)}, t.reading...)
 	if err != nil {
 		return nil, err
 	}
 	return out.Item, nil
 }
 
-// getAll hands items to each, in any order, from several goroutines at once. There
-// are no two keys that are equal.
-func (t table) getAll(ctx context.Context, keys []item, consistent bool, each func(item) error, opts ...func(*dynamodb.Options)) error {
+// getAll hands items to each, as they are after all writes that have returned, in any
+// order and from several goroutines at once. There are no two keys that are equal.
+func (t table) getAll(ctx context.Context, keys []item, each func(item) error) error {
 	batches := (len(keys) + batchKeys - 1) / batchKeys
 	return atOnce(ctx, batches, func(ctx context.Context, i int) error {
-		return t.getBatch(ctx, keys[i*batchKeys:min(len(keys), (i+1)*batchKeys)], consistent, each, opts...)
+		return t.getBatch(ctx, keys[i*batchKeys:min(len(keys), (i+1)*batchKeys)], true, each)
 	})
 }
 
 // getBatch asks again for what DynamoDB has left out, as it does when an answer
 // becomes too long or the table has no capacity left: longer after many times, and
 // until ctx ends.
-func (t table) getBatch(ctx context.Context, keys []item, consistent bool, each func(item) error, opts ...func(*dynamodb.Options)) error {
+func (t table) getBatch(ctx context.Context, keys []item, consistent bool, each func(item) error) error {
 	for attempt := 0; len(keys) > 0; attempt++ {
 		out, err := t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems: map[string]types.KeysAndAttributes{t.name: {Keys: keys, ConsistentRead: &consistent}},
-		}, opts...)
+		}, t.reading...)
 		if err != nil {
 			return err
 		}
@@ -164,7 +192,7 @@ func (t table) query(ctx context.Context, part string, from []byte, most int32) 
 	}
 	return func(yield func(item, error) bool) {
 		for {
-			out, err := t.client.Query(ctx, in)
+			out, err := t.client.Query(ctx, in, t.reading...)
 			if err != nil {
 				yield(nil, err)
 				return

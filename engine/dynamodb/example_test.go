@@ -13,6 +13,15 @@ import (
 	"github.com/kanava-go/kanava/engine/dynamodb"
 )
 
+// One node. A program gives the engine to its hub, as HubOptions.Engine, and takes the
+// client from the configuration of AWS, package config of the SDK.
+func ExampleNew() {
+	client := awsdynamodb.New(awsdynamodb.Options{Region: "eu-north-1"})
+	_, err := dynamodb.New(dynamodb.Options{Client: client, Table: "chat"})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
 // A function on AWS takes the client from its configuration, package config of the
 // SDK. This one would talk to an emulator.
 func ExampleNewStore() {

@@ -27,7 +27,7 @@ func (s *Store) Leave(ctx context.Context, group, member string) error {
 	if err := checkNames(group, member); err != nil {
 		return fmt.Errorf("dynamodb: leave: %w", err)
 	}
-	if _, err := s.table.remove(ctx, key(kindGroup+group, member), condition{}); err != nil {
+	if _, err := s.table.remove(ctx, key(kindGroup+group, member)); err != nil {
 		return fmt.Errorf("dynamodb: leave: %w", err)
 	}
 	return nil

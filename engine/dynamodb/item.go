@@ -1,6 +1,8 @@
 package dynamodb
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"strconv"
 	"time"
@@ -23,8 +25,17 @@ const alone = "-"
 
 // Kinds of partitions. The name of what it is of follows.
 const (
-	kindRecord = "r#"
+	kindRecord = "r#" // of a store
 	kindGroup  = "g#"
+
+	kindTopic  = "t#" // the head of a topic
+	kindLog    = "e#" // its last events
+	kindLatest = "k#" // the newest of each key
+	kindBody   = "b#" // what is too long to stand there
+	kindID     = "i#" // publications with an ID
+	kindLeases = "o"
+	kindEntry  = "n#" // entries of a group
+	kindKept   = "v#"
 )
 
 // key returns the key of an item.
@@ -72,6 +83,16 @@ func ended(it item, now time.Time) bool { return numberIn(it, ending) <= now.Uni
 const ttlMost = 10 * 365 * 24 * time.Hour
 
 func bounded(ttl time.Duration) time.Duration { return min(max(ttl, 0), ttlMost) }
+
+// digest stands for several names where they may be too long for a key.
+func digest(names ...string) []byte {
+	h := sha256.New()
+	for _, n := range names {
+		h.Write(binary.AppendUvarint(nil, uint64(len(n))))
+		h.Write([]byte(n))
+	}
+	return h.Sum(nil)
+}
 
 var errName = errors.New("a name has to have 1 to 512 bytes")
 

@@ -110,6 +110,34 @@ func (s *server) kill() {
 	}
 }
 
+// restart kills the server and starts it again.
+func (s *server) restart(keepData bool) {
+	s.tb.Helper()
+	s.kill()
+	if !keepData {
+		os.RemoveAll(s.dir)
+	}
+	s.start()
+}
+
+// wipe lets the server forget all.
+func (s *server) wipe() {
+	s.tb.Helper()
+	client := s.client()
+	if _, err := client.DeleteTable(within(s.tb), &awsdynamodb.DeleteTableInput{TableName: aws.String(tableName)}); err != nil {
+		s.tb.Fatal(err)
+	}
+	for {
+		_, err := client.DescribeTable(within(s.tb), &awsdynamodb.DescribeTableInput{TableName: aws.String(tableName)})
+		if err != nil {
+			break
+		}
+	}
+	if err := dynamodb.CreateTable(within(s.tb), client, tableName); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
 // stop makes the process do nothing, with its connections open.
 func (s *server) stop() { s.cmd.Process.Signal(syscall.SIGSTOP) }
 

@@ -66,7 +66,7 @@ func (s *Store) Load(ctx context.Context, ids []string) ([]engine.Record, error)
 	records := make([]engine.Record, len(ids))
 	var mu sync.Mutex // guards records
 	now := time.Now()
-	err := s.table.getAll(ctx, keys, true, func(it item) error {
+	err := s.table.getAll(ctx, keys, func(it item) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, i := range places[string(bytesIn(it, partition)[len(kindRecord):])] {
@@ -141,12 +141,12 @@ func (s *Store) Delete(ctx context.Context, id string) (engine.Record, error) {
 	if err := checkNames(id); err != nil {
 		return engine.Record{}, fmt.Errorf("dynamodb: delete: %w", err)
 	}
-	out, err := s.table.remove(ctx, key(kindRecord+id, alone), condition{})
-	if err == nil && out.unsure && len(out.old) == 0 {
+	out, err := s.table.remove(ctx, key(kindRecord+id, alone))
+	if err == nil && out.unsure && len(out.item) == 0 {
 		err = errUnsure // an earlier attempt may have removed it
 	}
 	if err != nil {
 		return engine.Record{}, fmt.Errorf("dynamodb: delete: %w", err)
 	}
-	return recordOf(out.old, time.Now()), nil
+	return recordOf(out.item, time.Now()), nil
 }

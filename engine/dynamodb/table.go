@@ -16,6 +16,9 @@ import (
 type table struct {
 	client *dynamodb.Client
 	name   string
+	mark   string // of its name, in epochs
+
+	reading []func(*dynamodb.Options) // how calls are made that read
 }
 
 func newTable(client *dynamodb.Client, name string) (table, error) {
@@ -25,7 +28,7 @@ func newTable(client *dynamodb.Client, name string) (table, error) {
 	if name == "" {
 		name = "kanava"
 	}
-	return table{client, name}, nil
+	return table{client: client, name: name, mark: markOf(name)}, nil
 }
 
 // CreateTable makes the table for tests, for an emulator and for small set-ups: paid
