@@ -61,7 +61,8 @@ func serveCrowd() error {
 	if err != nil {
 		return err
 	}
-	s := NewServer(srv, Options{Ping: time.Hour}) // the clients answer none, and the test may take longer than the usual 25 s
+	// Clients answer no ping, and the test may take longer than the usual 25 s.
+	s := NewServer(srv, Options{Ping: time.Hour})
 	go func() { _ = s.Serve(l) }() // ends with the process
 	if _, err := fmt.Fprintln(os.Stdout, l.Addr()); err != nil {
 		return err
