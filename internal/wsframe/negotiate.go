@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/kanava-go/kanava/internal/httptoken"
 )
 
 // Compression is what a server agrees on with a client (RFC 7692 section 7.1).
@@ -116,7 +118,7 @@ type scanner struct{ s string }
 func (x *scanner) token() string {
 	x.s = strings.TrimLeft(x.s, " \t")
 	n := 0
-	for n < len(x.s) && IsTokenByte(x.s[n]) {
+	for n < len(x.s) && httptoken.IsByte(x.s[n]) {
 		n++
 	}
 	t := x.s[:n]
@@ -158,15 +160,10 @@ func (x *scanner) quoted() string {
 		if c == '\\' && x.s != "" {
 			c, x.s = x.s[0], x.s[1:]
 		}
-		if !IsTokenByte(c) {
+		if !httptoken.IsByte(c) {
 			return ""
 		}
 		text = append(text, c)
 	}
 	return ""
-}
-
-// IsTokenByte reports whether c can stand in a token of RFC 9110 section 5.6.2.
-func IsTokenByte(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

@@ -8,18 +8,12 @@ import (
 	"encoding/base64"
 	"math"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/internal/httperr"
 	"github.com/kanava-go/kanava/internal/openrequest"
-	"github.com/kanava-go/kanava/internal/wsframe"
 )
-
-// bearerPrefix begins the subprotocol that carries a credential, for browsers,
-// which cannot set header fields (docs/protocol.md P1).
-const bearerPrefix = "kanava.bearer."
 
 // ServeHTTP is the server's side of the opening handshake (RFC 6455 section
 // 4.2).
@@ -78,9 +72,9 @@ func (h *handler) upgradeOf(r *http.Request) (*upgrade, *refusal) {
 	if bad != nil {
 		return nil, bad
 	}
-	req, bad := openRequest(r)
-	if bad != nil {
-		return nil, bad
+	req, err := openrequest.WebSocket(r)
+	if err != nil {
+		return nil, &refusal{status: http.StatusBadRequest, err: err}
 	}
 	agreed, bad := h.negotiate(r)
 	if bad != nil {
@@ -178,40 +172,6 @@ func validKey(s string) bool {
 	return err == nil && len(b) == 16
 }
 
-// openRequest tells the core what the client wants. A credential among the
-// subprotocols becomes the token, and is passed on nowhere else.
-func openRequest(r *http.Request) (*kanava.OpenRequest, *refusal) {
-	req := openrequest.From(r)
-	const field = "Sec-Websocket-Protocol"
-	bearer := false
-	for p := range openrequest.List(r.Header[field]) {
-		if !isToken(p) {
-			return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "Sec-WebSocket-Protocol is malformed")
-		}
-		coded, ok := strings.CutPrefix(p, bearerPrefix)
-		if !ok {
-			req.Subprotocols = append(req.Subprotocols, p)
-			continue
-		}
-		bearer = true
-		token, err := base64.RawURLEncoding.DecodeString(coded)
-		if err != nil {
-			return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "the credential in Sec-WebSocket-Protocol is not base64url")
-		}
-		if req.Token == "" {
-			req.Token = string(token)
-		}
-	}
-	if bearer {
-		req.Header = r.Header.Clone()
-		delete(req.Header, field)
-		if len(req.Subprotocols) > 0 {
-			req.Header[field] = []string{strings.Join(req.Subprotocols, ", ")}
-		}
-	}
-	return req, nil
-}
-
 // ours are the fields of the response that nobody else sets.
 var ours = map[string]bool{
 	"Upgrade":                  true,
@@ -249,17 +209,6 @@ func unread(rw *bufio.ReadWriter) []byte {
 	}
 	b, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	return bytes.Clone(b)
-}
-
-// isToken reports whether s, which is not empty, is a token of RFC 9110
-// section 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !wsframe.IsTokenByte(s[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // Every connection that a handler opens is one of these from the start, so

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kanava-go/kanava"
 	"github.com/kanava-go/kanava/internal/httperr"
+	"github.com/kanava-go/kanava/internal/httptoken"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown.
@@ -307,7 +308,7 @@ func readHead(head []byte) (*http.Request, *refusal) {
 		return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "the request has no Host field")
 	}
 	for name, values := range r.Header {
-		if !isToken(name) {
+		if !httptoken.Is(name) {
 			return nil, refuse(http.StatusBadRequest, kanava.CodeInvalidArgument, "the name of a field of the request is malformed")
 		}
 		for _, v := range values {
