@@ -38,6 +38,10 @@ type Transport struct {
 	// answered with where its topics stand, and nobody counts connections.
 	Stateless bool
 
+	// MaxFrame is how large a message of a client of kanava.v1 may be, where the
+	// platform has a limit below the server's; default none. The client is told.
+	MaxFrame int
+
 	// Buffers is how many bytes the sockets between a client and the server hold
 	// at most; default 32 MB, which is more than systems grant by themselves. It
 	// says how much is sent to see that nobody reads.

@@ -247,12 +247,19 @@ func greet(tr *Transport, p *peer, h *conformance.Hello) error {
 	return nil
 }
 
-// opened returns a frame with the period of pings that vectors have.
+// opened returns a frame with the period of pings and the largest message that
+// vectors have.
 func (tr *Transport) opened(frame []byte) []byte {
-	if !tr.Stateless || !bytes.HasPrefix(frame, []byte(`{"open":`)) {
+	if !bytes.HasPrefix(frame, []byte(`{"open":`)) {
 		return frame
 	}
-	return bytes.Replace(frame, []byte(`"keep":300000,`), []byte(`"keep":0,`), 1)
+	if tr.Stateless {
+		frame = bytes.Replace(frame, []byte(`"keep":300000,`), []byte(`"keep":0,`), 1)
+	}
+	if tr.MaxFrame > 0 {
+		frame = bytes.Replace(frame, fmt.Appendf(nil, `"max":%d,`, tr.MaxFrame), []byte(`"max":65536,`), 1)
+	}
+	return frame
 }
 
 func sendRaw(c Client, p []byte) error {
