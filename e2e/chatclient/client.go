@@ -115,10 +115,12 @@ func (c *Chat) RoomMembers(ctx context.Context, key string) iter.Seq2[client.Mem
 	return client.Members[Person](ctx, c.Conn, "room:"+key)
 }
 
+// Authenticated says that the client is signed in.
 type Authenticated struct {
 	Authenticated bool `json:"authenticated"`
 }
 
+// Broadcast is said to everybody in a room.
 type Broadcast struct {
 	Room    string `json:"room"`
 	Message string `json:"message"`
@@ -140,10 +142,12 @@ func (v Complete) MarshalJSONTo(enc *jsontext.Encoder) error {
 	}{"complete", members(v)})
 }
 
+// Credentials sign a client in.
 type Credentials struct {
 	Token string `json:"token"`
 }
 
+// History is what was said last in a room.
 type History struct {
 	// The oldest first
 	Events []RoomEvent `json:"events"`
@@ -151,6 +155,7 @@ type History struct {
 	Older bool `json:"older"`
 }
 
+// Job is one to be run.
 type Job struct {
 	JobID string `json:"jobId"`
 }
@@ -161,11 +166,13 @@ type JobResult struct {
 	Records int64  `json:"records"`
 }
 
+// Me is who has signed in on a connection.
 type Me struct {
 	UserID string `json:"userId"`
 	Role   string `json:"role"`
 }
 
+// Page says how much of a room's history is wanted.
 type Page struct {
 	// How many of the newest messages
 	Limit int64 `json:"limit,omitzero"`
@@ -208,6 +215,7 @@ type RoomParams struct {
 	Room string `json:"room"`
 }
 
+// Sent is what a sender is told of its message.
 type Sent struct {
 	Message string `json:"message"`
 	// milliseconds since 1970
@@ -220,14 +228,17 @@ type Sent struct {
 // StatusUpdate is one of Complete, Processing.
 type StatusUpdate interface{ isStatusUpdate() }
 
+// Text is something that is said.
 type Text struct {
 	Message string `json:"message"`
 }
 
+// Welcome is what a client is told when it has come into its room.
 type Welcome struct {
 	Welcome string `json:"welcome"`
 }
 
+// Who is in a room.
 type Who struct {
 	// At most 100, in order
 	Names []string `json:"names"`

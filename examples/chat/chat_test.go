@@ -12,13 +12,14 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/examples/chat/chat"
 	"github.com/kanava-go/kanava/kanavatest"
 )
 
 // start returns a server that ends with the test, and its tokens' endpoint.
-func start(t *testing.T) (*kanava.Server[User], func(user, role string) string) {
+func start(t *testing.T) (*kanava.Server[chat.User], func(user, role string) string) {
 	t.Helper()
-	srv, handler := newServer(NewTokens("a secret", time.Hour))
+	srv, handler := newServer(chat.NewTokens("a secret", time.Hour))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -41,7 +42,7 @@ func start(t *testing.T) (*kanava.Server[User], func(user, role string) string) 
 }
 
 // join connects to a room and reads the welcome.
-func join(t *testing.T, srv *kanava.Server[User], room string) *kanavatest.Client {
+func join(t *testing.T, srv *kanava.Server[chat.User], room string) *kanavatest.Client {
 	t.Helper()
 	c := kanavatest.Dial(t, srv, "/chat?room="+room)
 	c.Expect(`{"welcome":"Welcome to ` + room + `!"}`)
@@ -117,10 +118,10 @@ func TestConversation(t *testing.T) {
 	}
 	for _, c := range []*kanavatest.Client{bob, guest} {
 		ev := kanavatest.Into[struct {
-			Topic string    `json:"topic"`
-			Data  RoomEvent `json:"data"`
+			Topic string         `json:"topic"`
+			Data  chat.RoomEvent `json:"data"`
 		}](c)
-		want := RoomEvent{ev.Data.ID, "message", "hello", "alice", reply.Timestamp}
+		want := chat.RoomEvent{ID: ev.Data.ID, Type: "message", Message: "hello", UserID: "alice", Timestamp: reply.Timestamp}
 		if ev.Topic != "room:general" || ev.Data != want {
 			t.Errorf("got %+v, want %+v", ev, want)
 		}
@@ -165,7 +166,7 @@ func TestEventIDs(t *testing.T) {
 		var id string
 		for _, c := range listeners {
 			data := kanavatest.Into[struct {
-				Data RoomEvent `json:"data"`
+				Data chat.RoomEvent `json:"data"`
 			}](c).Data
 			if data.ID == "" || id != "" && data.ID != id {
 				t.Errorf("the event's id is %q, and %q for another client", data.ID, id)
@@ -195,8 +196,8 @@ func TestHistoryAndWho(t *testing.T) {
 		}
 		guest.Leave()
 		type history struct {
-			Events []RoomEvent `json:"events"`
-			Older  bool        `json:"older"`
+			Events []chat.RoomEvent `json:"events"`
+			Older  bool             `json:"older"`
 		}
 		bob := join(t, srv, "general")
 		bob.SendText(`{"action":"history","limit":2}`)
@@ -239,7 +240,7 @@ func TestJob(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	_, handler := newServer(NewTokens("a secret", time.Hour))
+	_, handler := newServer(chat.NewTokens("a secret", time.Hour))
 	for _, target := range []string{"/token", "/token?user=", "/token?user=a&role=king", "/token?user=" + strings.Repeat("x", 65)} {
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
@@ -247,7 +248,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %d %s", target, rec.Code, rec.Body)
 		}
 	}
-	ours, theirs := NewTokens("a secret", time.Hour), NewTokens("", time.Hour)
+	ours, theirs := chat.NewTokens("a secret", time.Hour), chat.NewTokens("", time.Hour)
 	token, err := ours.Issue("alice", "admin")
 	if err != nil {
 		t.Fatal(err)
@@ -259,8 +260,7 @@ func TestTokens(t *testing.T) {
 	if _, err := theirs.Verify(token); err == nil {
 		t.Error("a token of another secret is accepted")
 	}
-	ours.lifetime = -time.Minute
-	if token, err = ours.Issue("alice", "admin"); err != nil {
+	if token, err = chat.NewTokens("a secret", -time.Minute).Issue("alice", "admin"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ours.Verify(token); err == nil {
@@ -269,7 +269,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestOtherPathsAreNotFound(t *testing.T) {
-	_, handler := newServer(NewTokens("", time.Hour))
+	_, handler := newServer(chat.NewTokens("", time.Hour))
 	for target, want := range map[string]int{"/": http.StatusOK, "/x": http.StatusNotFound, "/index.html": http.StatusNotFound, "/chat": http.StatusNotAcceptable} {
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))

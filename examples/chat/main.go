@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/kanava-go/kanava"
+	"github.com/kanava-go/kanava/examples/chat/chat"
 	"github.com/kanava-go/kanava/transport/sse"
 	"github.com/kanava-go/kanava/transport/ws"
 )
@@ -32,13 +33,13 @@ func main() {
 		fmt.Fprintf(flag.CommandLine.Output(), "\nKANAVA_CHAT_SECRET signs the tokens; without it they end with the process.\n")
 	}
 	flag.Parse()
-	if err := run(*addr, NewTokens(os.Getenv("KANAVA_CHAT_SECRET"), *session)); err != nil {
+	if err := run(*addr, chat.NewTokens(os.Getenv("KANAVA_CHAT_SECRET"), *session)); err != nil {
 		log.Fatal("chat: ", err)
 	}
 }
 
 // run serves the chat until it is told to stop, and then lets everybody finish.
-func run(addr string, tokens *Tokens) error {
+func run(addr string, tokens *chat.Tokens) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	srv, handler := newServer(tokens)
@@ -63,14 +64,8 @@ func run(addr string, tokens *Tokens) error {
 }
 
 // newServer puts the chat together.
-func newServer(tokens *Tokens) (*kanava.Server[User], http.Handler) {
-	srv := kanava.NewServer(kanava.Options[User]{
-		Identify: func(u User) kanava.Identity {
-			return kanava.Identity{UserID: u.ID, Expires: u.Until, Permissions: []string{u.Role}}
-		},
-	})
-	srv.Wire(NewApp(srv.EventHub(), tokens).Channel())
-
+func newServer(tokens *chat.Tokens) (*kanava.Server[chat.User], http.Handler) {
+	srv := chat.NewServer(nil, tokens)
 	mux := http.NewServeMux()
 	mux.Handle("/chat", ws.Handler(srv, ws.Options{Fallback: sse.Handler(srv, sse.Options{})}))
 	mux.Handle("GET /token", tokens)

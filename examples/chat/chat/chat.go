@@ -1,4 +1,7 @@
-package main
+// Package chat is a chat as one channel: rooms, sign in, messages, jobs with
+// progress. The program above it serves it to browsers; that of
+// examples/serverless/aws runs it on AWS Lambda.
+package chat
 
 import (
 	"context"
@@ -30,41 +33,53 @@ type User struct {
 type Room = kanava.Channel[RoomParams, User]
 
 // What clients send and get.
+
 type (
+	// Welcome is what a client is told when it has come into its room.
 	Welcome struct {
 		Welcome string `json:"welcome"`
 	}
+	// Text is something that is said.
 	Text struct {
 		Message string `json:"message" minLength:"1" maxLength:"2000"`
 	}
+	// Credentials sign a client in.
 	Credentials struct {
 		Token string `json:"token" maxLength:"4096"`
 	}
+	// Authenticated says that the client is signed in.
 	Authenticated struct {
 		Authenticated bool `json:"authenticated"`
 	}
+	// Sent is what a sender is told of its message.
 	Sent struct {
 		Message   string `json:"message"`
 		Timestamp int64  `json:"timestamp" doc:"milliseconds since 1970"`
 	}
+	// Broadcast is said to everybody in a room.
 	Broadcast struct {
 		Room    string `json:"room" minLength:"1" maxLength:"64"`
 		Message string `json:"message" minLength:"1" maxLength:"2000"`
 	}
+	// Job is one to be run.
 	Job struct {
 		JobID string `json:"jobId" minLength:"1" maxLength:"64"`
 	}
+	// Page says how much of a room's history is wanted.
 	Page struct {
 		Limit int `json:"limit" doc:"How many of the newest messages" minimum:"1" maximum:"200" default:"50"`
 	}
+	// History is what was said last in a room.
 	History struct {
 		Events []RoomEvent `json:"events" doc:"The oldest first"`
 		Older  bool        `json:"older" doc:"Whether the server keeps older ones, too"`
 	}
+	// Who is in a room.
 	Who struct {
 		Names []string `json:"names" doc:"At most 100, in order"`
 		Count int      `json:"count" doc:"How many people there are; guests do not count"`
 	}
+	// Me is who has signed in on a connection.
 	Me struct {
 		UserID string `json:"userId"`
 		Role   string `json:"role"`
@@ -135,6 +150,20 @@ func NewApp(hub *kanava.EventHub, tokens *Tokens) *App {
 		step:   700 * time.Millisecond,
 		boot:   rand.Text()[:8],
 	}
+}
+
+// NewServer returns a server with the chat, on this hub. nil is one of its own. Pages of
+// other origins than the server's may connect if they are named.
+func NewServer(hub *kanava.EventHub, tokens *Tokens, origins ...string) *kanava.Server[User] {
+	srv := kanava.NewServer(kanava.Options[User]{
+		EventHub: hub,
+		Origins:  origins,
+		Identify: func(u User) kanava.Identity {
+			return kanava.Identity{UserID: u.ID, Expires: u.Until, Permissions: []string{u.Role}}
+		},
+	})
+	srv.Wire(NewApp(srv.EventHub(), tokens).Channel())
+	return srv
 }
 
 // anyone lets clients read a room before they sign in.
