@@ -33,6 +33,7 @@ type Network struct {
 	open    map[net.Conn]struct{}
 	fault   Fault
 	lose    string   // of LoseAnswer
+	then    func()   // of LoseAnswerAfter
 	losing  net.Conn // the client that has sent it
 	lost    int      // how many answers have been
 }
@@ -88,9 +89,15 @@ func (n *Network) Heal() { n.Fail(Fault{}) }
 // this text, which the server gets: it has to come in one piece. The function that
 // it returns tells whether that has happened.
 func (n *Network) LoseAnswer(request string) (lost func() bool) {
+	return n.LoseAnswerAfter(request, func() {})
+}
+
+// LoseAnswerAfter is LoseAnswer, with what happens before the connection ends: when
+// the server has answered.
+func (n *Network) LoseAnswerAfter(request string, then func()) (lost func() bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.lose = request
+	n.lose, n.then = request, then
 	before := n.lost
 	return func() bool {
 		n.mu.Lock()
@@ -145,7 +152,8 @@ func (n *Network) pass(from, to net.Conn, back bool) {
 	for {
 		size, err := from.Read(buf)
 		pause, lost := n.meet(buf[:size], from, to, back)
-		if lost {
+		if lost != nil {
+			lost()
 			return
 		}
 		if pause > 0 {
@@ -157,14 +165,16 @@ func (n *Network) pass(from, to net.Conn, back bool) {
 	}
 }
 
-// meet is what bytes meet with on their way: it may last.
-func (n *Network) meet(data []byte, from, to net.Conn, back bool) (pause time.Duration, lost bool) {
+// meet is what bytes meet with on their way: it may last. lost is nil unless they are
+// lost; it is called before their connection ends.
+func (n *Network) meet(data []byte, from, to net.Conn, back bool) (pause time.Duration, lost func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for n.fault.Hole || n.fault.Deaf && back {
 		n.changed.Wait()
 	}
-	if lost = back && to == n.losing; lost {
+	if back && to == n.losing {
+		lost = n.then
 		n.lost++
 	}
 	if !back && n.lose != "" && bytes.Contains(data, []byte(n.lose)) {

@@ -172,3 +172,32 @@ func TestLoseAnswer(t *testing.T) {
 		t.Errorf("the next got %q, %v", got, err)
 	}
 }
+
+// What is to happen happens when the server has answered, and before the client
+// knows that it will not hear of it.
+func TestLoseAnswerAfter(t *testing.T) {
+	addr, lines := echo(t)
+	n := To(t, addr)
+	c, other := works(t, n), works(t, n)
+	<-lines
+	<-lines
+	happened := make(chan string, 1)
+	n.LoseAnswerAfter("dear", func() {
+		got, err := other.say("between", time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		happened <- <-lines + ", " + got
+	})
+	if got, err := c.say("dear", time.Minute); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %q, %v, want the end", got, err)
+	}
+	select {
+	case got := <-happened:
+		if got != "dear, between" {
+			t.Errorf("%q happened before", got)
+		}
+	default:
+		t.Error("nothing has happened before")
+	}
+}
