@@ -35,9 +35,23 @@ type bentStore struct {
 	members func(ctx context.Context, group string) iter.Seq2[string, error]
 	linked  func(ctx context.Context) error // nil: link
 
-	mu   sync.Mutex
-	cut  chan struct{} // guarded by mu; closed by heal; nil while the link is whole
-	hang bool
+	mu    sync.Mutex
+	cut   chan struct{} // guarded by mu; closed by heal; nil while the link is whole
+	hang  bool
+	lose  func() // guarded by mu; what happens before the next answer is lost; nil: it is not
+	again bool   // what had no answer is tried again
+}
+
+// heard tells whether an answer is not lost.
+func (b *bentStore) heard() bool {
+	b.mu.Lock()
+	then := b.lose
+	b.lose = nil
+	b.mu.Unlock()
+	if then != nil {
+		then()
+	}
+	return then == nil
 }
 
 var errLinkCut = errors.New("the link is cut")
@@ -79,14 +93,28 @@ func (b *bentStore) Save(ctx context.Context, id string, data []byte, version ui
 	if err := b.whole(ctx); err != nil {
 		return 0, err
 	}
-	return or(&b.save, b.Store.Save, b.save != nil)(ctx, id, data, version, ttl)
+	saved, err := or(&b.save, b.Store.Save, b.save != nil)(ctx, id, data, version, ttl)
+	switch {
+	case b.heard():
+		return saved, err
+	case b.again:
+		return b.Save(ctx, id, data, version, ttl)
+	}
+	return 0, errLinkCut
 }
 
 func (b *bentStore) Delete(ctx context.Context, id string) (engine.Record, error) {
 	if err := b.whole(ctx); err != nil {
 		return engine.Record{}, err
 	}
-	return or(&b.remove, b.Store.Delete, b.remove != nil)(ctx, id)
+	was, err := or(&b.remove, b.Store.Delete, b.remove != nil)(ctx, id)
+	switch {
+	case b.heard():
+		return was, err
+	case b.again:
+		return b.Delete(ctx, id)
+	}
+	return engine.Record{}, errLinkCut
 }
 
 func (b *bentStore) Join(ctx context.Context, group, member string, ttl time.Duration) error {
@@ -187,6 +215,12 @@ func (w *storeWorld) lab() *lab {
 				b.cut = nil
 				close(cut)
 			})
+		},
+		Lose: func(_ testing.TB, s engine.Store, _ string, then func()) {
+			b := s.(*bentStore)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.lose = then
 		},
 		patience: 5 * time.Second,
 		checks:   100,

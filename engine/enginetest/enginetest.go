@@ -84,6 +84,7 @@ const (
 	needsCut     needs = "Cut"
 	needsRestart needs = "Restart"
 	needsWipe    needs = "Wipe"
+	needsLose    needs = "Lose"
 )
 
 func (n needs) are(l *lab) bool {
@@ -94,6 +95,8 @@ func (n needs) are(l *lab) bool {
 		return l.b.Restart != nil
 	case needsWipe:
 		return l.b.Wipe != nil
+	case needsLose:
+		return l.stores.Lose != nil
 	}
 	return true
 }

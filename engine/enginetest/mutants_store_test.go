@@ -426,6 +426,9 @@ var storeEndMutants = []storeMutant{
 			return b.Store.Save(ctx, id, data, version, ttl)
 		}
 	}},
+	{name: "what had no answer is tried again as if for the first time", found: []string{"a Save whose answer is lost", "a Delete whose answer is lost"}, bend: func(_ *storeWorld, b *bentStore) {
+		b.again = true
+	}},
 	{name: "Members goes on after an error", found: []string{"methods of a store return when", "methods of a store return while"}, bend: func(_ *storeWorld, b *bentStore) {
 		b.linked = func(context.Context) error { return nil }
 		b.members = func(ctx context.Context, group string) iter.Seq2[string, error] {

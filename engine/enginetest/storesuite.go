@@ -24,6 +24,11 @@ type StoreBackend struct {
 	// called twice.
 	Cut func(tb testing.TB, s engine.Store) (heal func())
 
+	// Lose ends a connection of a store that New has returned, once, in the place of
+	// the answer to its next request that has id in it. The ground has done what was
+	// asked for then; the function is called before the connection ends.
+	Lose func(tb testing.TB, s engine.Store, id string, then func())
+
 	patience time.Duration // as those of Backend
 	checks   int
 }
@@ -40,6 +45,7 @@ var storeBehaviours = join(
 	groupBehaviours,
 	storeTimeBehaviours,
 	storeEndBehaviours,
+	storeLostBehaviours,
 	storeModelBehaviours,
 )
 

@@ -67,8 +67,8 @@
 //
 // To make the schema: CREATE on the database. Where the operator calls [Migrate]
 // and Options.NoMigrate is set, USAGE on the schema, SELECT, INSERT, UPDATE and
-// DELETE on its tables; functions may be called by anybody. The same is needed by
-// who calls [PublishTx].
+// DELETE on its tables, also on those that a new version makes; functions may be
+// called by anybody. The same is needed by who calls [PublishTx].
 //
 // # Who may connect
 //

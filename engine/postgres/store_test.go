@@ -9,20 +9,22 @@ import (
 )
 
 func TestStoreSuite(t *testing.T) {
-	b := backend(newServer(t, "-c", "fsync=off"))
-	t.Run("stores", func(t *testing.T) { enginetest.RunStore(t, stores(b)) })
-	t.Run("processes", func(t *testing.T) { enginetest.RunStateless(t, b, stores(b).New) })
+	s := newServer(t, "-c", "fsync=off")
+	t.Run("stores", func(t *testing.T) { enginetest.RunStore(t, stores(s)) })
+	t.Run("processes", func(t *testing.T) { enginetest.RunStateless(t, backend(s), stores(s).New) })
 }
 
-// stores describes engines as stores.
-func stores(b enginetest.Backend) enginetest.StoreBackend {
+// stores describes engines as stores, as backend does.
+func stores(s *server) enginetest.StoreBackend {
+	var all networks
 	return enginetest.StoreBackend{
 		New: func(tb testing.TB) engine.Store {
-			e := b.New(tb).(*postgres.Engine)
+			e := all.engine(tb, s)
 			run(tb, e)
 			return e
 		},
-		Cut: func(tb testing.TB, s engine.Store) (heal func()) { return b.Cut(tb, s.(*postgres.Engine)) },
+		Cut:  func(_ testing.TB, s engine.Store) (heal func()) { return all.cut(s) },
+		Lose: func(_ testing.TB, s engine.Store, id string, then func()) { all.of(s).LoseAnswerAfter(id, then) },
 	}
 }
 

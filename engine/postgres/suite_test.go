@@ -55,33 +55,48 @@ func TestHubs(t *testing.T) {
 	enginetest.RunHubs(t, b)
 }
 
-// backend describes engines to the suite: each comes to the server through a
-// network of its own.
+// networks are those of engines that come to a server through one each.
+type networks struct {
+	by     sync.Map
+	number atomic.Int64
+}
+
+func (ns *networks) of(e any) *badnet.Network {
+	network, _ := ns.by.Load(e)
+	return network.(*badnet.Network)
+}
+
+// engine returns one that comes to the server through a network of its own.
+func (ns *networks) engine(tb testing.TB, s *server) *postgres.Engine {
+	tb.Helper()
+	network := badnet.To(tb, s.addr)
+	opts := postgres.Options{URL: urlAt(network.Addr()), Logger: slog.New(slog.DiscardHandler)}
+	switch ns.number.Add(1) % 3 {
+	case 1:
+		opts.ListenURL = opts.URL // as behind a pooler
+	case 2:
+		opts.URL += "&default_query_exec_mode=exec" // as some ask for behind one
+	}
+	e, err := postgres.New(opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ns.by.Store(e, network)
+	return e
+}
+
+// cut cuts the network of an engine.
+func (ns *networks) cut(e any) (heal func()) {
+	network := ns.of(e)
+	network.Fail(badnet.Fault{Cut: true})
+	return network.Heal
+}
+
+// backend describes engines to the suite.
 func backend(s *server) enginetest.Backend {
-	var networks sync.Map
-	var number atomic.Int64
+	var all networks
 	return enginetest.Backend{
-		New: func(tb testing.TB) engine.Engine {
-			network := badnet.To(tb, s.addr)
-			opts := postgres.Options{URL: urlAt(network.Addr()), Logger: slog.New(slog.DiscardHandler)}
-			switch number.Add(1) % 3 {
-			case 1:
-				opts.ListenURL = opts.URL // as behind a pooler
-			case 2:
-				opts.URL += "&default_query_exec_mode=exec" // as some ask for behind one
-			}
-			e, err := postgres.New(opts)
-			if err != nil {
-				tb.Fatal(err)
-			}
-			networks.Store(engine.Engine(e), network)
-			return e
-		},
-		Cut: func(_ testing.TB, e engine.Engine) (heal func()) {
-			network, _ := networks.Load(e)
-			p := network.(*badnet.Network)
-			p.Fail(badnet.Fault{Cut: true})
-			return p.Heal
-		},
+		New: func(tb testing.TB) engine.Engine { return all.engine(tb, s) },
+		Cut: func(_ testing.TB, e engine.Engine) (heal func()) { return all.cut(e) },
 	}
 }

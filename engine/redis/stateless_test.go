@@ -8,6 +8,6 @@ import (
 )
 
 func TestStateless(t *testing.T) {
-	b := backend(newServer(t).addr, redis.Options{})
-	enginetest.RunStateless(t, b, stores(b).New)
+	addr := newServer(t).addr
+	enginetest.RunStateless(t, backend(addr, redis.Options{}), stores(addr, redis.Options{}).New)
 }

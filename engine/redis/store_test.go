@@ -10,24 +10,26 @@ import (
 
 func TestStoreSuite(t *testing.T) {
 	t.Run("one server", func(t *testing.T) {
-		enginetest.RunStore(t, stores(backend(newServer(t).addr, redis.Options{})))
+		enginetest.RunStore(t, stores(newServer(t).addr, redis.Options{}))
 	})
 	t.Run("cluster", func(t *testing.T) {
-		enginetest.RunStore(t, stores(backend("", redis.Options{Addrs: newCluster(t, 3, false).addrs()})))
+		enginetest.RunStore(t, stores("", redis.Options{Addrs: newCluster(t, 3, false).addrs()}))
 	})
 }
 
-// stores describes engines as stores.
-func stores(b enginetest.Backend) enginetest.StoreBackend {
-	s := enginetest.StoreBackend{New: func(tb testing.TB) engine.Store {
-		e := b.New(tb).(*redis.Engine)
+// stores describes engines as stores, as backend does.
+func stores(addr string, opts redis.Options) enginetest.StoreBackend {
+	var all networks
+	b := enginetest.StoreBackend{New: func(tb testing.TB) engine.Store {
+		e := all.engine(tb, addr, opts)
 		begin(tb, e)
 		return e
 	}}
-	if b.Cut != nil {
-		s.Cut = func(tb testing.TB, s engine.Store) (heal func()) { return b.Cut(tb, s.(*redis.Engine)) }
+	if addr != "" {
+		b.Cut = func(_ testing.TB, s engine.Store) (heal func()) { return all.cut(s) }
+		b.Lose = func(_ testing.TB, s engine.Store, id string, then func()) { all.of(s).LoseAnswerAfter(id, then) }
 	}
-	return s
+	return b
 }
 
 func BenchmarkStore(b *testing.B) {

@@ -50,32 +50,46 @@ func TestHubs(t *testing.T) {
 	})
 }
 
-// backend describes engines to the suite: each comes to the server at addr through
-// a network of its own, unless that is "".
-func backend(addr string, opts redis.Options) enginetest.Backend {
+// networks are those of engines that come to a server through one each.
+type networks struct{ by sync.Map }
+
+func (ns *networks) of(e any) *badnet.Network {
+	network, _ := ns.by.Load(e)
+	return network.(*badnet.Network)
+}
+
+// engine returns one that comes to the server at addr through a network of its own,
+// unless that is "".
+func (ns *networks) engine(tb testing.TB, addr string, opts redis.Options) *redis.Engine {
+	tb.Helper()
 	opts.Logger = slog.New(slog.DiscardHandler)
-	var networks sync.Map
-	b := enginetest.Backend{New: func(tb testing.TB) engine.Engine {
-		opts := opts
-		var network *badnet.Network
-		if addr != "" {
-			network = badnet.To(tb, addr)
-			opts.Addrs = []string{network.Addr()}
-		}
-		e, err := redis.New(opts)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		networks.Store(engine.Engine(e), network)
-		return e
-	}}
+	var network *badnet.Network
 	if addr != "" {
-		b.Cut = func(tb testing.TB, e engine.Engine) (heal func()) {
-			network, _ := networks.Load(e)
-			p := network.(*badnet.Network)
-			p.Fail(badnet.Fault{Cut: true})
-			return p.Heal
-		}
+		network = badnet.To(tb, addr)
+		opts.Addrs = []string{network.Addr()}
+	}
+	e, err := redis.New(opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ns.by.Store(e, network)
+	return e
+}
+
+// cut cuts the network of an engine.
+func (ns *networks) cut(e any) (heal func()) {
+	network := ns.of(e)
+	network.Fail(badnet.Fault{Cut: true})
+	return network.Heal
+}
+
+// backend describes engines to the suite, which come to the server at addr through
+// networks, unless that is "".
+func backend(addr string, opts redis.Options) enginetest.Backend {
+	var all networks
+	b := enginetest.Backend{New: func(tb testing.TB) engine.Engine { return all.engine(tb, addr, opts) }}
+	if addr != "" {
+		b.Cut = func(_ testing.TB, e engine.Engine) (heal func()) { return all.cut(e) }
 	}
 	return b
 }
