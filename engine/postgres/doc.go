@@ -51,6 +51,10 @@
 // there are still there. What is not noticed is a copy of the files of the server
 // that takes its place while no engine runs.
 //
+// Records of connections and groups are as safe as other commits are: where
+// synchronous_commit is off, the end of the server may take the last ones. Versions
+// of records are drawn, so that none comes again, also in data from a backup.
+//
 // All times are those of the server.
 //
 // # What is bounded
