@@ -33,6 +33,10 @@ type Transport struct {
 	// when to come back, and no reason.
 	NoReasons bool
 
+	// NoPlainCodes says that a client of the plain form is told the reason of a close,
+	// and not its code.
+	NoPlainCodes bool
+
 	// Stateless says that no process of the server lives as long as a connection. A
 	// client of kanava.v1 is to say something every 5 minutes then, its pings are
 	// answered with where its topics stand, and nobody counts connections.

@@ -190,8 +190,13 @@ func (r *run) step(s *conformance.Step) error {
 	}
 	p.ended = f.Kind == KindClosed
 	f.Data = r.tr.opened(f.Data)
-	if r.tr.NoReasons && s.Close != nil && r.c.Opening(s.Client).Envelope() {
-		f.Reason = s.Close.ReasonPrefix // the client was not told
+	if s.Close != nil && f.Kind == KindClosed { // what the client was not told
+		switch enveloped := r.c.Opening(s.Client).Envelope(); {
+		case enveloped && r.tr.NoReasons:
+			f.Reason = s.Close.ReasonPrefix
+		case !enveloped && r.tr.NoPlainCodes:
+			f.Code = s.Close.Code
+		}
 	}
 	problem := check(s, f)
 	if problem == "" && s.ExpectLike != nil {
