@@ -15,6 +15,7 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/go-cmp v0.7.0
 	github.com/kanava-go/kanava v0.1.0
+	github.com/kanava-go/kanava/e2e v0.1.0
 	github.com/kanava-go/kanava/transport/webpubsub v0.1.0
 )
 
@@ -27,6 +28,9 @@ require (
 	github.com/klauspost/compress v1.20.3 // indirect
 )
 
-replace github.com/kanava-go/kanava => ../..
+replace (
+	github.com/kanava-go/kanava => ../..
+	github.com/kanava-go/kanava/e2e => ../../e2e
+)
 
 replace github.com/kanava-go/kanava/transport/webpubsub => ../../transport/webpubsub
