@@ -3,11 +3,13 @@ package dynamodb_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -125,22 +127,32 @@ func (n *network) answers(answer answer) {
 	n.answer = answer
 }
 
-// loses loses the answers to the next calls of an operation, after the server has
-// carried them out; then it calls after.
-func (n *network) loses(operation string, number int, after func()) {
-	var mu sync.Mutex
+// loses loses the answer to the next call of an operation, after the server has carried
+// it out.
+func (n *network) loses(operation string) {
+	var lost atomic.Bool
 	n.answers(func(op string, _ []byte, call func() (*http.Response, error)) (*http.Response, error) {
 		res, err := call()
-		mu.Lock()
-		defer mu.Unlock()
-		if op != operation || number == 0 || err != nil {
+		if err != nil || op != operation || lost.Swap(true) {
 			return res, err
 		}
-		number--
 		res.Body.Close()
-		if number == 0 && after != nil {
-			after()
+		return nil, errLost
+	})
+}
+
+// losesOf loses the answer to the next call with a partition key, after the server has
+// carried it out; first it calls then.
+func (n *network) losesOf(part string, then func()) {
+	key := []byte(base64.StdEncoding.EncodeToString([]byte(part)))
+	var lost atomic.Bool
+	n.answers(func(_ string, body []byte, call func() (*http.Response, error)) (*http.Response, error) {
+		res, err := call()
+		if err != nil || !bytes.Contains(body, key) || lost.Swap(true) {
+			return res, err
 		}
+		res.Body.Close()
+		then()
 		return nil, errLost
 	})
 }

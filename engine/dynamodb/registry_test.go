@@ -79,7 +79,7 @@ func TestRenewLostAnswer(t *testing.T) {
 	s := newServer(t)
 	h := join(t, s, time.Minute)
 	for _, operation := range []string{"PutItem", "UpdateItem"} {
-		h.network.loses(operation, 1, nil)
+		h.network.loses(operation)
 		held, err := h.Renew(within(t), operation, time.Hour)
 		h.network.answers(nil)
 		if err != nil || held {
@@ -96,7 +96,7 @@ func TestRenewLostAnswer(t *testing.T) {
 func TestKeepLostAnswer(t *testing.T) {
 	s := newServer(t)
 	h := join(t, s, time.Minute)
-	h.network.loses("PutItem", 1, nil)
+	h.network.loses("PutItem")
 	kept, err := h.Keep(within(t), "key", []byte("mine"), time.Hour)
 	if err != nil || string(kept) != "mine" {
 		t.Errorf("%q is kept, %v", kept, err)

@@ -57,45 +57,6 @@ func members(tb testing.TB, s *dynamodb.Store, group string) (all []string) {
 	return all
 }
 
-// TestStoreLostAnswers is that a write whose answer was lost, and that the client
-// makes again, is not taken for somebody else's.
-func TestStoreLostAnswers(t *testing.T) {
-	srv := newServer(t)
-	other := storeBy(t, srv.client())
-	way := newNetwork(t)
-	s := storeBy(t, clientBy(way, srv.addr))
-	for _, former := range []bool{false, true} {
-		id, version := rand.Text(), uint64(0)
-		if former {
-			version = save(t, other, id, "former", 0)
-		}
-		way.loses("PutItem", 1, nil)
-		saved := save(t, s, id, "mine", version)
-		if got := load(t, other, id); string(got.Data) != "mine" || got.Version != saved {
-			t.Errorf("former %v: after a lost answer version %d has %q, want %d", former, got.Version, got.Data, saved)
-		}
-		if n := way.count("PutItem"); n < 2 {
-			t.Errorf("former %v: %d calls: the answer was not lost", former, n)
-		}
-
-		// Somebody has read and replaced it before the second attempt.
-		way.loses("PutItem", 1, func() { save(t, other, id, "theirs", load(t, other, id).Version) })
-		_, err := s.Save(within(t), id, []byte("mine"), saved, time.Hour)
-		if err == nil || errors.Is(err, engine.ErrConflict) {
-			t.Errorf("former %v: Save of what was written and replaced: %v, want another error", former, err)
-		}
-
-		way.loses("DeleteItem", 1, nil)
-		if rec, err := s.Delete(within(t), id); err == nil {
-			t.Errorf("former %v: Delete whose answer was lost returns %q as if nothing had been there", former, rec.Data)
-		}
-		way.answers(nil)
-		if rec, err := s.Delete(within(t), id); err != nil || rec.Version != 0 {
-			t.Errorf("former %v: Delete of nothing: %v, %v", former, rec, err)
-		}
-	}
-}
-
 // TestStoreLate is that what has ended is not there any more, though DynamoDB is
 // late to remove it: the emulator never does.
 func TestStoreLate(t *testing.T) {

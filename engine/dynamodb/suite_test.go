@@ -46,6 +46,11 @@ func TestStoreSuite(t *testing.T) {
 			defer mu.Unlock()
 			return networks[st].cut()
 		},
+		Lose: func(_ testing.TB, st engine.Store, id string, then func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			networks[st].losesOf("r#"+id, then)
+		},
 	})
 }
 
