@@ -174,13 +174,16 @@ func TestFaults(t *testing.T) {
 			})
 		}
 	})
-	const most = 256 << 20 // of all nodes together, and of the tests
-	if got := peak(); got > most {
-		t.Errorf("%d MiB were on the heap", got>>20)
+	const most = 128 << 20 // of all nodes together, and of the tests
+	got := peak()
+	t.Logf("%d MiB were held", got>>20)
+	if got > most {
+		t.Errorf("that is more than %d", most>>20)
 	}
 }
 
-// watchHeap returns a function that tells how much there was on the heap at most.
+// watchHeap returns a function that tells how much was held on the heap at most.
+// Garbage does not count: how much of that there is says how busy the machine is.
 func watchHeap(tb testing.TB) (peak func() uint64) {
 	tb.Helper()
 	var most uint64
@@ -189,7 +192,7 @@ func watchHeap(tb testing.TB) (peak func() uint64) {
 	watching.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
-		live := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		for {
 			metrics.Read(live)
 			most = max(most, live[0].Value.Uint64())
