@@ -59,7 +59,7 @@ func (s *core) everywhere(ctx context.Context, do string, t farTarget, one bool,
 // askNodes is everywhere for the other nodes.
 func (s *core) askNodes(ctx context.Context, do string, t farTarget, one bool, wait time.Duration) (sum farReached, err error) {
 	k := s.hub.cluster
-	if k == nil || k.guest.isSet() {
+	if k == nil {
 		return sum, nil
 	}
 	k.start()
@@ -71,6 +71,13 @@ func (s *core) askNodes(ctx context.Context, do string, t farTarget, one bool, w
 	}
 	if others == 0 {
 		return sum, nil
+	}
+	if k.guest.isSet() {
+		stop, err := k.relay.listen(ctx)
+		if err != nil {
+			return sum, unavailable(err, "other nodes were not asked")
+		}
+		defer stop()
 	}
 	var first error
 	silent, err := k.relay.ask(ctx, relayAll, do, t, others, func(out jsontext.Value, err error) (done bool) {

@@ -33,6 +33,9 @@ type relay struct {
 	joins sync.Once
 	ready chan struct{} // closed when the node can be asked
 
+	listening sync.Mutex // held while that begins and ends
+	listeners int        // guarded by listening: asks of a guest that are under way
+
 	mu       sync.Mutex
 	last     uint64                   // guarded by mu
 	asked    map[uint64]func(relayed) // guarded by mu: what takes answers
@@ -115,8 +118,33 @@ func (r *relay) join() {
 	})
 }
 
+// listen hears answers until stop is called, on behalf of a process that is no node.
+func (r *relay) listen(ctx context.Context) (stop func(), err error) {
+	r.joins.Do(func() { close(r.ready) })
+	spec := engine.Topic{Name: relayPrefix + r.k.node}
+	r.listening.Lock()
+	defer r.listening.Unlock()
+	if r.listeners == 0 {
+		if err := r.k.engine.Subscribe(ctx, spec); err != nil {
+			r.k.engine.Unsubscribe(spec)
+			return nil, err
+		}
+	}
+	r.listeners++
+	return func() {
+		r.listening.Lock()
+		defer r.listening.Unlock()
+		if r.listeners--; r.listeners == 0 {
+			r.k.engine.Unsubscribe(spec)
+		}
+	}, nil
+}
+
 // leave tells the others that nobody has to wait for this node.
 func (r *relay) leave(ctx context.Context) {
+	if r.k.guest.isSet() {
+		return
+	}
 	ctx, cancel := limited(ctx, time.Second)
 	defer cancel()
 	select {
