@@ -30,6 +30,7 @@ type cluster struct {
 	relay  *relay
 
 	guest atomicFlag // the process may stand still at any time: it is no node, and only uses what the engine keeps
+	turns turns      // of who publishes where events are also sent to Stores' connections
 	begin sync.Once
 	ctx   context.Context //nolint:containedctx // ends with the hub
 	stop  context.CancelFunc
@@ -44,7 +45,7 @@ type cluster struct {
 
 func newCluster(h *EventHub, e engine.Engine) *cluster {
 	ctx, stop := context.WithCancel(context.Background())
-	k := &cluster{hub: h, engine: e, node: rand.Text()[:10], ctx: ctx, stop: stop, forgets: make(map[string]chan struct{})}
+	k := &cluster{turns: newTurns(), hub: h, engine: e, node: rand.Text()[:10], ctx: ctx, stop: stop, forgets: make(map[string]chan struct{})}
 	k.relay = newRelay(k)
 	return k
 }
@@ -138,6 +139,16 @@ func (k *cluster) hand(ctx context.Context, ev *event, f *family) error {
 	stateless := k.hub.stateless.reserve(ctx)
 	if stateless == nil {
 		return k.engine.Publish(ctx, specOf(ev.topic, f), ev.forEngine())
+	}
+	turn := k.turns.of(ev.topic)
+	select {
+	case turn <- struct{}{}: // whoever is first at the engine is first on the way
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		for _, rt := range stateless {
+			rt.unreserve()
+		}
+		return ctx.Err()
 	}
 	stamped, published, err := k.engine.(engine.Stamper).PublishStamped(ctx, specOf(ev.topic, f), ev.forEngine())
 	if err != nil || !published {

@@ -146,6 +146,9 @@ func (c *conn) start() {
 		return
 	}
 	c.started = true
+	if v := c.visit(); v != nil && c.def.onConnect == nil {
+		v.connected()
+	}
 	if c.def.onConnect != nil {
 		c.phase, c.working = phaseConnecting, true
 		c.out.hold()
@@ -323,15 +326,21 @@ func (c *conn) lookedAt() {
 // by now.
 func (c *conn) connect() {
 	ran := false
+	v := c.visit()
 	if c.def.onConnect == nil { // of kanava.v1, which tells all the same that it is over
 		ran = true
 		c.out.release(c.openedItem(), true)
+	} else if err := v.connects(c); err != nil {
+		c.refuse(context.Background(), err)
 	} else if err := c.permit(c.def.onConnect); err != nil {
 		c.core.logRefusal(c, form.Route{}, err)
 		c.refuse(context.Background(), err)
 	} else if x := c.newCall(c.def.onConnect, message{}); c.begin(x, true) {
 		x.run()
 		ran = true
+	}
+	if v != nil && ran {
+		v.connected()
 	}
 	c.out.release(nil, true)
 	c.mu.Lock()

@@ -92,8 +92,13 @@ func (c *conn) hello(raw []byte) *Error {
 	}
 	c.v1.was = formerConns(h.Was)
 	if v := c.visit(); v != nil {
-		if err := v.greeted(c.v1.was); err != nil {
+		switch err := v.greeted(c.v1.was); err {
+		case nil:
+		case errSecondHello:
 			return err
+		default:
+			c.refuse(context.Background(), err)
+			return nil
 		}
 	}
 	c.mu.Lock()

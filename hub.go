@@ -323,6 +323,7 @@ type subscription struct {
 	owned bool           // made while somebody was signed in
 	free  bool           // readable without a session
 	user  string         // whose it is; "" where nobody has signed in, or has an id
+	mark  string         // of one that is kept in a Store: tells it from others of the connection to the topic
 	watch *presenceWatch // tells who is present; nil if nobody can be. Made while conn.subMu is held, fixed then
 	floor *floor         // of a Private topic; what it points to is guarded by state.mu
 }

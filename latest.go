@@ -45,7 +45,7 @@ func (c *conn) resumeSubscriptions() {
 		if sub.free {
 			continue
 		}
-		if v := c.visit(); v != nil && v.look(v.ctx, sub) != nil {
+		if v := c.visit(); v != nil && v.look(v.now(), sub) != nil {
 			continue // the next ping tells
 		}
 		sub.state.mu.Lock()

@@ -23,12 +23,12 @@ const presenceAsks = 4
 
 // presenceWatch is a subscription that is told who is present in its topic.
 type presenceWatch struct {
-	g     *gathering
 	c     *conn
 	sub   *subscription
 	index int // in g.watches; guarded by g.mu
 
 	mu     sync.Mutex
+	g      *gathering    // guarded by mu; fixed but for visits
 	queued bool          // guarded by mu: a turn stands in the outbox
 	anew   bool          // guarded by mu: middleware may see members otherwise now
 	asks   []presenceAsk // guarded by mu: what the client has asked for
@@ -74,7 +74,7 @@ func (c *conn) watchPresence(sub *subscription) {
 
 // stop ends the watching of a subscription that has ended.
 func (w *presenceWatch) stop() {
-	g := w.g
+	g := w.gathering()
 	g.mu.Lock()
 	defer g.leave()
 	last := len(g.watches) - 1
@@ -119,13 +119,19 @@ func (c *conn) showPresences() {
 }
 
 // weight is about how many bytes the turn comes to.
-func (w *presenceWatch) weight() int { return w.g.view.Load().weight }
+func (w *presenceWatch) weight() int { return w.gathering().view.Load().weight }
+
+func (w *presenceWatch) gathering() *gathering {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.g
+}
 
 // tell appends what a turn has to tell. It takes no locks but its own and the
 // gathering's, and is called by one goroutine at a time.
 func (w *presenceWatch) tell(batch []Frame) []Frame {
 	w.mu.Lock()
-	asks, anew := w.asks, w.anew
+	g, asks, anew := w.g, w.asks, w.anew
 	w.queued, w.anew, w.asks = false, false, nil
 	if len(asks) > 1 { // one at a time: each can be large
 		asks, w.asks = asks[:1], asks[1:]
@@ -146,14 +152,14 @@ func (w *presenceWatch) tell(batch []Frame) []Frame {
 		}
 		return batch
 	}
-	view := w.g.view.Load()
+	view := g.view.Load()
 	if body := w.news(view, anew); body != nil {
 		w.v++
 		batch = append(batch, Frame{Data: form.AppendPresence(nil, w.sub.topic, w.v, body)})
 	}
 	w.version = view.version
 	for _, ask := range asks {
-		batch = append(batch, w.answer(view, ask))
+		batch = append(batch, w.answer(g, view, ask))
 	}
 	return batch
 }
@@ -191,13 +197,13 @@ func (w *presenceWatch) news(view *presenceView, anew bool) []byte {
 }
 
 // answer returns the page that the client has asked for.
-func (w *presenceWatch) answer(view *presenceView, ask presenceAsk) Frame {
+func (w *presenceWatch) answer(g *gathering, view *presenceView, ask presenceAsk) Frame {
 	page, next := view.now(ask.after), ""
 	if !view.listed {
 		var more bool
-		who := roster{of: w.g.of, topic: w.sub.topic}
-		if w.g.apart {
-			who.apart = w.g
+		who := roster{of: g.of, topic: w.sub.topic}
+		if g.apart {
+			who.apart = g
 		}
 		if page, more = who.page(ask.after); more {
 			next = page[len(page)-1].id
@@ -236,14 +242,15 @@ func (w *presenceWatch) encode(page []memberNow) [][]byte {
 // filter runs the outgoing middleware on a member; nil is one whom the client
 // is not to see.
 func (w *presenceWatch) filter(m memberNow) (member []byte) {
-	value, err := w.g.of.decode(w.c.context(), m.data)
+	of := w.gathering().of
+	value, err := of.decode(w.c.context(), m.data)
 	if err != nil {
 		w.c.core.logger.Error("the data of a member cannot be read", "topic", w.sub.topic, "error", err)
 		return nil
 	}
 	w.c.filterInto(Payload{Kind: KindPresence, Topic: w.sub.topic, Value: value}, func(value any) error {
 		data, err := encoded(func(buf []byte) ([]byte, error) {
-			return appendValue(buf, w.g.of.out.Type(), w.g.of.out, value)
+			return appendValue(buf, of.out.Type(), of.out, value)
 		})
 		if err == nil {
 			member = form.AppendMember(nil, m.id, m.n, data)

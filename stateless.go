@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kanava-go/kanava/engine"
@@ -164,7 +165,7 @@ func (rt *Stateless) Connect(ctx context.Context, id string, req *OpenRequest) (
 	}
 	if !v.c.form.Envelope() && !rt.opts.TellsConnected {
 		if err := v.connect(ctx); err != nil {
-			return "", err
+			return "", asError(err, errInternal)
 		}
 	}
 	if err := rt.settle(ctx); err != nil { // the client is in all the same
@@ -176,16 +177,7 @@ func (rt *Stateless) Connect(ctx context.Context, id string, req *OpenRequest) (
 // Connected says that the connection can be sent to, and runs OnConnect if that has
 // waited for it; see StatelessOptions.TellsConnected.
 func (rt *Stateless) Connected(ctx context.Context, id string) error {
-	v, err := rt.visit(ctx, connIDOf(id))
-	if err != nil {
-		return err
-	}
-	defer v.leave()
-	v.touch(ctx)
-	if err := v.begin(ctx); err != nil {
-		return err
-	}
-	return errors.Join(v.run(nil), rt.settle(ctx))
+	return rt.event(ctx, id, nil, func(*visit) {})
 }
 
 // Message runs what a message of the client asks for, and returns when all that it
@@ -194,22 +186,33 @@ func (rt *Stateless) Connected(ctx context.Context, id string) error {
 // the event: it reports whether it has taken it. The error is [ErrGone] for a
 // connection that is not known. When ctx ends, functions that still run are told so.
 func (rt *Stateless) Message(ctx context.Context, id string, data []byte, binary bool, respond func(Frame) bool) error {
-	v, err := rt.visit(ctx, connIDOf(id))
+	return rt.event(ctx, id, respond, func(v *visit) {
+		if len(data) > v.c.def.limits.Message {
+			v.c.closeWith(ctx, Closing{Code: CloseTooBig, Reason: CloseTooBig.String()})
+		} else if _, work := v.c.accept(data, binary); work {
+			go v.c.work(false, nil)
+		}
+	})
+}
+
+// event visits a connection for one of its events.
+func (rt *Stateless) event(ctx context.Context, id string, respond func(Frame) bool, do func(*visit)) error {
+	v, err := rt.visitOpened(ctx, connIDOf(id))
 	if err != nil {
 		return err
 	}
+	rt.core.visitors.add(v.c)
 	defer v.leave()
 	rt.met.lend(v.c)
 	defer rt.met.keep(v.c)
-	if len(data) > v.c.def.limits.Message {
-		v.c.closeWith(ctx, Closing{Code: CloseTooBig, Reason: CloseTooBig.String()})
-	} else if v.touch(ctx); !v.overdue() {
+	if k := v.kept(); k.Phase == keptClosing { // the platform may not have heard
+		return rt.platform.Close(ctx, v.at, k.Code, k.Reason)
+	}
+	if v.touch(ctx); !v.overdue() {
 		if err := v.begin(ctx); err != nil {
 			return err
 		}
-		if _, work := v.c.accept(data, binary); work {
-			go v.c.work(false, nil)
-		}
+		do(v)
 	}
 	err = v.run(respond)
 	return errors.Join(err, rt.settle(ctx))
@@ -232,19 +235,21 @@ func (rt *Stateless) Settle(ctx context.Context) error { return rt.settle(ctx) }
 // statelessList are the runtimes of a hub.
 type statelessList struct {
 	mu   sync.Mutex
-	list []*Stateless // guarded by mu; never changed in place
+	list atomic.Pointer[[]*Stateless] // changed with mu held; what it points to does not change
 }
 
 func (l *statelessList) add(rt *Stateless) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.list = append(slices.Clip(l.list), rt)
+	list := append(slices.Clip(l.all()), rt)
+	l.list.Store(&list)
 }
 
 func (l *statelessList) all() []*Stateless {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.list
+	if list := l.list.Load(); list != nil {
+		return *list
+	}
+	return nil
 }
 
 // visit visits the connection with this id for something that the program does to it,
@@ -263,6 +268,9 @@ func (l *statelessList) visit(ctx context.Context, id string, do func(*conn) err
 			return false, err
 		}
 		defer v.leave()
+		if v.kept().Phase == keptClosing {
+			continue
+		}
 		return true, errors.Join(do(v.c), v.run(nil))
 	}
 	return false, nil
@@ -279,6 +287,7 @@ func (rt *Stateless) messageLimit(limit int) int {
 // visitors are the connections of a server that live for an event, by their ids: the
 // program may name them meanwhile.
 type visitors struct {
+	n     atomic.Int32 // of there
 	mu    sync.Mutex
 	there map[connID][]*conn // guarded by mu: of several events at once
 }
@@ -290,24 +299,30 @@ func (vs *visitors) add(c *conn) {
 		vs.there = make(map[connID][]*conn)
 	}
 	vs.there[c.id] = append(vs.there[c.id], c)
+	vs.n.Store(int32(len(vs.there)))
 }
 
 func (vs *visitors) remove(c *conn) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	left := slices.DeleteFunc(vs.there[c.id], func(x *conn) bool { return x == c })
+	there := vs.there[c.id]
+	if len(there) == 0 {
+		return
+	}
+	left := slices.DeleteFunc(there, func(x *conn) bool { return x == c })
 	if vs.there[c.id] = left; len(left) == 0 {
 		delete(vs.there, c.id)
 	}
+	vs.n.Store(int32(len(vs.there)))
 }
 
 // find returns one of the connections with this id, nil if there is none.
 func (vs *visitors) find(id string) *conn {
-	vs.mu.Lock()
-	defer vs.mu.Unlock()
-	if len(vs.there) == 0 {
+	if vs.n.Load() == 0 {
 		return nil
 	}
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
 	if of, ok := readConnID(id); ok && len(vs.there[of]) > 0 {
 		return vs.there[of][0]
 	}
@@ -339,7 +354,7 @@ func (ms *memories) lend(c *conn) {
 	c.rate.full.Store(m.full)
 	c.strikes.Store(m.strikes)
 	if c.v1 != nil {
-		c.v1.broken = m.broken
+		c.v1.broken = slices.Clone(m.broken)
 	}
 }
 

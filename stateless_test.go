@@ -243,6 +243,21 @@ func TestStatelessBesideNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.expect(`"psst"`)
+		live.SendText(`{"action":"id"}`)
+		live.SendText(`{"action":"login","id":"zoe"}`)
+		nodeID := kanavatest.Into[struct {
+			Result string `json:"result"`
+		}](live)
+		live.Expect(`{"action":"login"}`)
+		p := c.processes[0]
+		if err := p.note.SendID(t.Context(), p.srv.Conns(), nodeID.Result, "back"); err != nil {
+			t.Fatal(err)
+		}
+		live.Expect(`"back"`)
+		if n, err := p.note.SendUser(t.Context(), p.srv.Conns(), "zoe", "all"); n != 1 || err != nil {
+			t.Errorf("reached %d: %v", n, err)
+		}
+		live.Expect(`"all"`)
 	})
 }
 
@@ -485,6 +500,7 @@ func TestStatelessSaysNothingInternal(t *testing.T) {
 		store := &brokenStore{Store: c.store}
 		broken.Add(c.processes[0].srv.Stateless(kanava.StatelessOptions{Store: store, Platform: c.Gateway}))
 		g.do("say", "still", "said") // goes to both
+		synctest.Wait()
 		store.load = true
 		if err := broken.Next().Message(t.Context(), g.ID(), []byte(`{"action":"login","id":"ann"}`), false, nil); err != nil {
 			t.Error(err)

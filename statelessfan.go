@@ -3,6 +3,7 @@ package kanava
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strconv"
@@ -54,6 +55,20 @@ func (f *fanouts) begin(name string) (before chan struct{}, end func()) {
 	}
 }
 
+// turns are those of publishers, for each topic one at a time; a few topics share one.
+type turns [64]chan struct{}
+
+func newTurns() (t turns) {
+	for i := range t {
+		t[i] = make(chan struct{}, 1)
+	}
+	return t
+}
+
+func (t *turns) of(topic string) chan struct{} {
+	return t[maphash.String(hubSeed, topic)%uint64(len(t))]
+}
+
 // first reports whether nothing of this name waits to be started.
 func (f *fanouts) first(name string) bool {
 	f.mu.Lock()
@@ -96,42 +111,46 @@ func (rt *Stateless) unreserve() { <-rt.fan.room }
 // publish sends an event to the subscribers in the Store. It does not wait for that.
 func (rt *Stateless) publish(ctx context.Context, ev *event) {
 	var own connID
-	if x := callOf(ctx); x != nil && x.c.visit() != nil && x.c.visit().rt == rt {
-		own = x.c.id // it is here already
-		x.c.visit().hand(ev)
+	if x := callOf(ctx); x != nil && x.c.visit() != nil && x.c.visit().rt == rt && x.c.visit().handNow(ev) {
+		own = x.c.id // it has it already, before the reply
 	}
 	before, end := rt.fan.begin(ev.topic)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fanTime)
 	go func() {
 		defer func() {
-			cancel()
 			end()
 			rt.unreserve()
 		}()
 		if before != nil {
 			<-before
 		}
-		rt.each(ctx, ev.topic, own, func(v *visit) { v.hand(ev) })
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fanTime)
+		defer cancel()
+		rt.each(ctx, ev.topic, own, func(v *visit) { _ = v.hand(ev) })
 	}()
 }
 
 // settle returns when all events are sent that were published before. A process that
 // may stand still from then on also waits for what these have brought about.
 func (rt *Stateless) settle(ctx context.Context) error {
-	for waits := rt.fan.waits(); len(waits) > 0; waits = rt.fan.waits() {
-		for _, done := range waits {
+	rounds := settleRounds
+	if rt.opts.Resident {
+		rounds = 1
+	}
+	for range rounds {
+		for _, done := range rt.fan.waits() {
 			select {
 			case <-done:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		if rt.opts.Resident {
-			break
-		}
 	}
 	return nil
 }
+
+// settleRounds is how often it is looked for what the sending of events has brought
+// about: connections that are gone, and what their OnDisconnect publishes.
+const settleRounds = 3
 
 // later ends a connection that is gone. Nobody waits for its OnDisconnect who may
 // have to go on for that to end.
@@ -156,7 +175,8 @@ func (rt *Stateless) later(ctx context.Context, id connID) {
 func (rt *Stateless) each(ctx context.Context, group string, but connID, do func(*visit)) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	ids := make([]string, 0, fanBatch)
+	met := map[connID]bool{but: true}
+	ids, marks := make([]string, 0, fanBatch), make([]string, 0, fanBatch)
 	visit := func() {
 		recs, err := rt.store.Load(ctx, ids)
 		if err != nil {
@@ -164,9 +184,9 @@ func (rt *Stateless) each(ctx context.Context, group string, but connID, do func
 			return
 		}
 		for i, rec := range recs {
-			id, ok := readConnID(ids[i])
-			if rec.Version == 0 || !ok {
-				_ = rt.store.Leave(ctx, group, ids[i]) // it has ended without a word
+			id, _ := readConnID(ids[i])
+			if rec.Version == 0 {
+				_ = rt.store.Leave(ctx, group, member(id, marks[i])) // it has ended without a word
 				continue
 			}
 			select {
@@ -180,17 +200,20 @@ func (rt *Stateless) each(ctx context.Context, group string, but connID, do func
 			})
 		}
 	}
-	for id, err := range rt.store.Members(ctx, group) {
+	for m, err := range rt.store.Members(ctx, group) {
 		if err != nil {
 			rt.logger.Error("the connections of a group cannot be had", "error", err)
 			break
 		}
-		if but.is(id) {
-			continue
+		id, mark, ok := readMember(m)
+		if !ok || met[id] {
+			continue // another stay of the same connection
 		}
-		if ids = append(ids, id); len(ids) == fanBatch {
+		met[id] = true
+		ids, marks = append(ids, id.String()), append(marks, mark)
+		if len(ids) == fanBatch {
 			visit()
-			ids = ids[:0]
+			ids, marks = ids[:0], marks[:0]
 		}
 	}
 	if len(ids) > 0 {
@@ -218,13 +241,20 @@ func (rt *Stateless) visitFor(ctx context.Context, id connID, rec engine.Record,
 }
 
 // hand gives an event to the connection.
-func (v *visit) hand(ev *event) {
-	v.c.subMu.Lock()
-	sub := v.c.subs.get(hubTopic{v.c.core.hub, ev.topic})
-	v.c.subMu.Unlock()
-	if sub != nil { // else it has left, or has not come yet
-		sub.hand(ev)
+func (v *visit) hand(ev *event) bool {
+	sub := v.subscription(ev.topic)
+	if sub == nil { // it has left
+		return false
 	}
+	sub.hand(ev)
+	return true
+}
+
+// subscription returns that to a topic, nil if there is none.
+func (v *visit) subscription(topic string) *subscription {
+	v.c.subMu.Lock()
+	defer v.c.subMu.Unlock()
+	return v.c.subs.get(hubTopic{v.c.core.hub, topic})
 }
 
 // reach does what is asked of one connection, or of all of a user, and returns how
@@ -232,7 +262,10 @@ func (v *visit) hand(ev *event) {
 func (rt *Stateless) reach(ctx context.Context, do string, t farTarget) (sum farReached, err error) {
 	var mu sync.Mutex
 	one := func(v *visit) {
-		r, failed := v.c.answerFar(v.ctx, do, t)
+		if v.kept().Phase == keptClosing || t.User != "" && userOf(v.c.current.Load()) != t.User {
+			return
+		}
+		r, failed := v.c.answerFar(v.now(), do, t)
 		mu.Lock()
 		defer mu.Unlock()
 		sum.N += r.N

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -41,28 +42,31 @@ func (v *visit) create(ctx context.Context, req *OpenRequest) error {
 	defer v.mu.Unlock()
 	v.rec.At, v.rec.Channel, v.rec.V1 = v.at, c.def.name, c.form.Envelope()
 	v.rec.Opened, v.rec.Saved, v.rec.Opening = now, now, opening
-	if v.rec.V1 {
-		v.rec.Request = keptRequestOf(req)
-		v.rec.Refused = v.refused.kept()
-	} else {
-		v.rec.Phase = keptOpen
-		if v.rt.opts.TellsConnected {
-			v.rec.Phase = keptAccepted
+	switch {
+	case v.rec.V1:
+		if v.rec.Refused = v.refused.kept(); v.rec.Refused == nil && v.rec.Code == 0 {
+			v.rec.Request = keptRequestOf(req)
 		}
+	case v.rt.opts.TellsConnected:
+		v.rec.Phase = keptAccepted
+	default:
+		v.rec.Phase, v.rec.Since = keptConnecting, now
 	}
 	data, err := v.rec.encode()
 	if err != nil {
 		return err
 	}
-	v.version, err = v.rt.store.Save(ctx, v.key.String(), data, 0, v.rt.opts.Keep)
+	ttl := v.lasts(&v.rec)
+	v.version, err = v.rt.store.Save(ctx, v.key.String(), data, 0, ttl)
 	if errors.Is(err, engine.ErrConflict) { // what was left of another one with the same id
 		if _, err = v.rt.store.Delete(ctx, v.key.String()); err == nil {
-			v.version, err = v.rt.store.Save(ctx, v.key.String(), data, 0, v.rt.opts.Keep)
+			v.version, err = v.rt.store.Save(ctx, v.key.String(), data, 0, ttl)
 		}
 	}
 	if err != nil {
 		return unavailableStore(err)
 	}
+	v.created = true
 	return nil
 }
 
@@ -86,9 +90,6 @@ func (v *visit) connect(ctx context.Context) error {
 		frames, closing := c.take(nil, visitBatch)
 		said = append(said, frames...)
 		if closing != nil {
-			if err := v.change(ctx, func(k *keptConn) error { k.NotBegun = !v.hasBegun(); return nil }); err != nil {
-				return err
-			}
 			if err := v.rt.end(ctx, v.key, closing.Code, closing.Reason); err != nil {
 				return err
 			}
@@ -106,13 +107,63 @@ func (v *visit) connect(ctx context.Context) error {
 		select {
 		case <-v.wake:
 		case <-ctx.Done():
-			return errors.Join(Errorf(CodeDeadlineExceeded, "opening the connection took too long"), v.rt.end(context.WithoutCancel(ctx), v.key, CloseAbnormal, ""))
+			over := v.interrupt()
+			for !v.isIdle() {
+				select {
+				case <-v.wake:
+				case <-over:
+					return v.undo(Errorf(CodeDeadlineExceeded, "opening the connection took too long"))
+				}
+			}
+			return v.undo(Errorf(CodeDeadlineExceeded, "opening the connection took too long"))
 		}
 	}
-	if len(said) == 0 {
-		return nil
+	if len(said) > 0 {
+		if err := v.pend(said); err != nil {
+			return v.undo(err)
+		}
 	}
-	return v.pend(said)
+	return nil
+}
+
+// undo ends a connection that cannot be opened because of err.
+func (v *visit) undo(err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.now()), graceTime)
+	defer cancel()
+	if failed := v.rt.end(ctx, v.key, CloseAbnormal, ""); failed != nil {
+		v.rt.logger.Error("a connection that was refused is still kept", "conn", v.key.String(), "error", failed)
+	}
+	return err
+}
+
+// connects is asked before OnConnect runs, if the session may. It works on nil.
+func (v *visit) connects(c *conn) *Error {
+	if v == nil || c.permit(c.def.onConnect) != nil {
+		return nil //nolint:nilerr // which was told
+	}
+	if err := v.connecting(false); err != nil {
+		return asError(err, errInternal)
+	}
+	return nil
+}
+
+// connected is told that OnConnect is over, and has not refused.
+func (v *visit) connected() {
+	if err := v.connecting(true); err != nil && !errors.Is(err, ErrClosed) {
+		v.rt.logger.Error("that a connection is open is not kept: it is closed", "conn", v.key.String(), "error", err)
+		v.c.closeWith(v.now(), Closing{Code: CloseInternal, Reason: CloseInternal.String()})
+	}
+}
+
+// connecting notes that OnConnect is about to run, so that OnDisconnect follows, or
+// that it is over.
+func (v *visit) connecting(over bool) error {
+	return v.change(v.now(), func(k *keptConn) error {
+		if k.Begun = true; over && k.Phase < keptOpen {
+			k.Phase = keptOpen
+		}
+		return nil
+	})
 }
 
 // begin does what has waited until the client can be told something: OnConnect, or a
@@ -132,8 +183,9 @@ func (v *visit) begin(ctx context.Context) error {
 	case k.Phase == keptAccepted:
 		mine := false
 		err := v.change(ctx, func(k *keptConn) error {
-			mine = k.Phase == keptAccepted
-			k.Phase = max(k.Phase, keptOpen)
+			if mine = k.Phase == keptAccepted; mine {
+				k.Phase, k.Since = keptConnecting, time.Now().UnixMilli()
+			}
 			return nil
 		})
 		if err != nil {
@@ -169,11 +221,11 @@ func errorOfClose(end *Closing) *Error {
 // greeted notes that the client has said hello: of two that it sends at once, one
 // counts.
 func (v *visit) greeted(was []string) *Error {
-	err := v.change(v.ctx, func(k *keptConn) error {
+	err := v.change(v.now(), func(k *keptConn) error {
 		if k.Phase != keptGreeting {
 			return errSecondHello
 		}
-		k.Phase, k.Seen, k.Was, k.Request = keptOpen, true, was, nil
+		k.Phase, k.Since, k.Seen, k.Was, k.Request = keptConnecting, time.Now().UnixMilli(), true, was, nil
 		return nil
 	})
 	if err != nil {
@@ -228,7 +280,11 @@ func (v *visit) again(ctx context.Context, try func() error) (err error) {
 			return err
 		}
 		v.c.sessions.Lock()
-		err = v.adopt(ctx)
+		if v.kept().Turn != v.turn { // the user under whom this was begun has left
+			err = errAborted
+		} else {
+			err = v.adopt(ctx)
+		}
 		v.c.sessions.Unlock()
 		if err != nil {
 			return err
@@ -256,19 +312,21 @@ func (v *visit) setSession(ctx context.Context, next *session, changed bool, end
 		if data, err = v.rt.encodeSession(ctx, next.value); err != nil {
 			return err
 		}
-		if user = next.id.UserID; user != "" {
-			if err := v.roomOfUser(ctx, user); err != nil {
-				return err
-			}
-		}
+		user = next.id.UserID
 	}
+	mark, err := v.enterUser(ctx, user)
+	if err != nil {
+		return err
+	}
+	formerMark := v.kept().Mark
 	former := userOf(v.c.current.Load())
 	subs := v.c.listSubscriptions()
-	err := v.change(ctx, func(k *keptConn) error {
-		if k.Rev != v.rev {
+	present := v.present()
+	err = v.change(ctx, func(k *keptConn) error {
+		if k.Rev != v.rev || !v.knows(k, subs, present) {
 			return errMoved
 		}
-		k.Session = data
+		k.Session, k.Mark = data, mark
 		k.Rev++
 		k.Subs = maps.Clone(k.Subs)
 		for _, sub := range subs {
@@ -286,104 +344,159 @@ func (v *visit) setSession(ctx context.Context, next *session, changed bool, end
 		return nil
 	})
 	if err != nil {
+		if e, _ := find(err); mark != formerMark && (e == nil || e.Code != CodeUnavailable) { // else it may be kept
+			v.leaveGroup(ctx, userGroup(user), mark)
+		}
 		return err
 	}
 	k := v.kept()
 	v.rev, v.turn = k.Rev, k.Turn
 	for _, sub := range subs {
 		if ends(sub) != "" {
-			v.leaveTopic(ctx, sub.topic)
+			v.leaveGroup(ctx, sub.topic, sub.mark)
 		}
 	}
 	if former != "" && former != user {
-		v.leaveUser(ctx, former)
-	}
-	if user != "" {
-		if err := v.rt.store.Join(ctx, userGroup(user), v.key.String(), v.rt.opts.Keep); err != nil {
-			v.rt.logger.Error("a connection is not found by its user", "conn", v.key.String(), "error", err)
-		}
+		v.leaveGroup(ctx, userGroup(former), formerMark)
 	}
 	if next != nil {
-		next.buckets = v.c.core.bucketsOf(user)
+		next.buckets = v.borrow(user)
 	}
 	return nil
 }
 
-// roomOfUser refuses a user who has too many connections.
+// knows reports whether the event knows all that the connection has of topics: what
+// else there is has not been decided about.
+func (v *visit) knows(k *keptConn, subs []*subscription, present map[string]bool) bool {
+	n := 0
+	for _, sub := range subs {
+		if _, ok := k.Subs[sub.topic]; ok {
+			n++
+		}
+	}
+	for topic := range k.Present {
+		if !present[topic] {
+			return false
+		}
+	}
+	return n == len(k.Subs)
+}
+
+// present returns the topics in which the connection is, as far as this event knows.
+func (v *visit) present() map[string]bool {
+	v.c.subMu.Lock()
+	defer v.c.subMu.Unlock()
+	topics := make(map[string]bool)
+	for at := range v.c.rare().present {
+		topics[at.topic] = true
+	}
+	return topics
+}
+
+// enterUser makes the connection one of a user, if there is room, and returns the mark
+// of that. Whoever meets it there before that is kept looks whose it is.
+func (v *visit) enterUser(ctx context.Context, user string) (mark string, err error) {
+	if user == "" {
+		return "", nil
+	}
+	if user == userOf(v.c.current.Load()) {
+		return v.kept().Mark, nil
+	}
+	if err := v.roomOfUser(ctx, user); err != nil {
+		return "", err
+	}
+	mark = memberMark()
+	if err := v.rt.store.Join(ctx, userGroup(user), member(v.key, mark), v.rt.opts.Keep); err != nil {
+		return "", unavailableStore(err)
+	}
+	return mark, nil
+}
+
+// roomOfUser refuses a user who has too many connections. Those that have ended
+// without a word do not count.
 func (v *visit) roomOfUser(ctx context.Context, user string) error {
-	n, own, limit := 0, v.key.String(), v.c.def.limits.UserConns
-	for id, err := range v.rt.store.Members(ctx, userGroup(user)) {
-		if err != nil {
-			return unavailableStore(err)
+	limit, others, err := v.c.def.limits.UserConns, make(map[string][]string), error(nil)
+	for m, failed := range v.rt.store.Members(ctx, userGroup(user)) {
+		if failed != nil {
+			return unavailableStore(failed)
 		}
-		if id == own {
-			return nil
+		if id, _, ok := readMember(m); ok && id != v.key {
+			others[id.String()] = append(others[id.String()], m)
 		}
-		if n++; n >= limit {
-			return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", limit)
+	}
+	if len(others) < limit {
+		return nil
+	}
+	live := 0
+	for part := range slices.Chunk(slices.Collect(maps.Keys(others)), fanBatch) {
+		recs, failed := v.rt.store.Load(ctx, part)
+		if failed != nil {
+			return unavailableStore(failed)
 		}
+		for i, rec := range recs {
+			if rec.Version > 0 {
+				live++
+				continue
+			}
+			for _, m := range others[part[i]] {
+				err = errors.Join(err, v.rt.store.Leave(ctx, userGroup(user), m))
+			}
+		}
+	}
+	if err != nil {
+		v.rt.logger.Warn("connections that have ended are still said to be a user's", "error", err)
+	}
+	if live >= limit {
+		return Errorf(CodeResourceExhausted, "too many connections of this user: the limit is %d", limit)
 	}
 	return nil
 }
 
-// leaveGroup takes the connection out of a group, unless another event has put it
-// there again meanwhile. If that fails, whoever meets it there knows what it is.
-func (v *visit) leaveGroup(ctx context.Context, group string, again func(*keptConn) bool) {
-	ctx = context.WithoutCancel(ctx)
-	err := v.rt.store.Leave(ctx, group, v.key.String())
-	if err == nil {
-		var now keptConn
-		if now, err = v.read(ctx); err == nil && again(&now) {
-			err = v.rt.store.Join(ctx, group, v.key.String(), v.rt.opts.Keep)
-		}
-	}
-	if err != nil && !errors.Is(err, ErrClosed) {
+// leaveGroup takes a stay of the connection out of a group. If that fails, whoever
+// meets it there knows that it is over.
+func (v *visit) leaveGroup(ctx context.Context, group, mark string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
+	defer cancel()
+	if err := v.rt.store.Leave(ctx, group, member(v.key, mark)); err != nil {
 		v.rt.logger.Warn("a connection may still be in a group that it has left", "conn", v.key.String(), "error", err)
 	}
 }
 
-func (v *visit) leaveUser(ctx context.Context, user string) {
-	v.leaveGroup(ctx, userGroup(user), func(k *keptConn) bool {
-		if k.Session == nil {
-			return false
-		}
-		s, err := v.rt.decodeSession(ctx, k.Session)
-		return err == nil && s.id.UserID == user
-	})
-}
-
-// groups are those of the connection.
-func (v *visit) groups() (groups []string) {
-	for topic := range v.kept().Subs {
-		groups = append(groups, topic)
+// groups are those of the connection, with the mark of its stay in each.
+func (v *visit) groups() map[string]string {
+	groups, k := make(map[string]string), v.kept()
+	for topic, sub := range k.Subs {
+		groups[topic] = sub.Mark
 	}
 	if user := userOf(v.c.current.Load()); user != "" {
-		groups = append(groups, userGroup(user))
+		groups[userGroup(user)] = k.Mark
 	}
 	return groups
 }
 
 // forgetGroups takes a connection that has ended out of all groups.
 func (v *visit) forgetGroups(ctx context.Context) {
-	for _, g := range v.groups() {
-		if err := v.rt.store.Leave(ctx, g, v.key.String()); err != nil {
-			v.rt.logger.Warn("a connection that has ended is still in a group", "conn", v.key.String(), "error", err)
-		}
+	for g, mark := range v.groups() {
+		v.leaveGroup(ctx, g, mark)
 	}
 }
 
 // rejoin prolongs the stay of the connection in its groups.
 func (v *visit) rejoin(ctx context.Context) error {
-	for _, g := range v.groups() {
-		if err := v.rt.store.Join(ctx, g, v.key.String(), v.rt.opts.Keep); err != nil {
+	for g, mark := range v.groups() {
+		if err := v.rt.store.Join(ctx, g, member(v.key, mark), v.rt.opts.Keep); err != nil {
 			return err
 		}
 	}
-	return nil
+	return v.stayPresent(ctx)
 }
 
-// getValue returns the JSON of a value, nil if there is none.
-func (v *visit) getValue(name string) []byte { return v.kept().Values[name].Data }
+// getValue returns the JSON of a value, nil if there is none. The session is held
+// still.
+func (v *visit) getValue(name string) ([]byte, error) {
+	k := v.kept()
+	return k.Values[name].Data, v.sameUser(&k)
+}
 
 // setValue keeps the JSON of a value; nil forgets it. The session is held still.
 func (v *visit) setValue(ctx context.Context, name string, data []byte) error {

@@ -56,7 +56,7 @@ func (v *visit) joinPresence(ctx context.Context, p *presence, topic string, sta
 
 // part unsays joinPresence, of what is not kept any more.
 func (v *visit) part(at presenceSpot, stay presenceStay) {
-	ctx := context.WithoutCancel(v.ctx)
+	ctx := context.WithoutCancel(v.now())
 	err := error(nil)
 	if !v.ended {
 		err = v.forgetStay(ctx, at.topic)
@@ -73,6 +73,30 @@ func (v *visit) forgetStay(ctx context.Context, topic string) error {
 		delete(k.Present, topic)
 		return nil
 	})
+}
+
+// stayPresent prolongs what is said of the connection.
+func (v *visit) stayPresent(ctx context.Context) error {
+	h := v.c.core.hub
+	if h.cluster == nil {
+		return nil
+	}
+	h.cluster.start()
+	for topic := range v.kept().Present {
+		for e, err := range h.cluster.engine.Entries(ctx, presencePrefix+topic) {
+			if err != nil {
+				return err
+			}
+			if e.Owner != v.key.String() {
+				continue
+			}
+			e.Group, e.Lasts = presencePrefix+topic, v.rt.opts.Keep
+			if err := h.cluster.engine.Put(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // say is put of which nobody waits for the error: what is not said ends by itself.
@@ -173,18 +197,14 @@ func (rt *Stateless) tellPresence(p *presence, topic string) {
 
 // showPresence tells the client who is present in a topic, if it is subscribed to it.
 func (v *visit) showPresence(topic string, g *gathering) {
-	c := v.c
-	c.subMu.Lock()
-	sub := c.subs.get(hubTopic{c.core.hub, topic})
-	c.subMu.Unlock()
-	if sub != nil && c.form.Envelope() {
+	if sub := v.subscription(topic); sub != nil && v.c.form.Envelope() {
 		v.watch(sub, g)
 	}
 }
 
 // watchPresence tells the client who is present in the topic of a subscription.
 func (v *visit) watchPresence(sub *subscription, p *presence) {
-	g, err := p.snapshot(v.ctx, sub.topic)
+	g, err := p.snapshot(v.now(), sub.topic)
 	if err != nil {
 		v.rt.logger.Error("a client is not told who is there", "conn", v.key.String(), "topic", sub.topic, "error", err)
 		return
@@ -195,6 +215,15 @@ func (v *visit) watchPresence(sub *subscription, p *presence) {
 // watch has the client told of everybody, under a number that is higher than any
 // before.
 func (v *visit) watch(sub *subscription, g *gathering) {
-	sub.watch = &presenceWatch{g: g, c: v.c, sub: sub, anew: true, v: uint64(time.Now().UnixMilli())}
-	sub.watch.turn()
+	v.c.subMu.Lock()
+	w := sub.watch
+	if w == nil {
+		w = &presenceWatch{c: v.c, sub: sub, v: uint64(time.Now().UnixMicro())}
+		sub.watch = w
+	}
+	v.c.subMu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.g, w.anew = g, true
+	w.enqueue()
 }

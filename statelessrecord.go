@@ -2,6 +2,7 @@ package kanava
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -27,28 +28,46 @@ type keptConn struct {
 	Session jsontext.Value `json:"session,omitzero"`
 	Turn    int            `json:"turn,omitzero"` // rises when a user leaves
 	Rev     int            `json:"rev,omitzero"`  // rises with each change of the session
+	Mark    string         `json:"mark,omitzero"` // of the stay in the user's group
 
 	Values  map[string]keptOwn  `json:"values,omitzero"`
 	Subs    map[string]keptSub  `json:"subs,omitzero"`    // by topic
 	Present map[string]keptStay `json:"present,omitzero"` // by topic
 	Was     []string            `json:"was,omitzero"`
 
-	Pending  []keptFrame   `json:"pending,omitzero"`  // waits for the platform to accept the connection
-	Request  *keptRequest  `json:"request,omitzero"`  // until the client of kanava.v1 has said hello
-	Refused  *relayedError `json:"refused,omitzero"`  // what it is told then
-	NotBegun bool          `json:"notBegun,omitzero"` // it is closed, and OnConnect was not allowed to run
-	Code     CloseCode     `json:"code,omitzero"`     // how the server has ended it, or is about to
-	Reason   string        `json:"reason,omitzero"`
+	Pending []keptFrame   `json:"pending,omitzero"` // waits for the platform to accept the connection
+	Request *keptRequest  `json:"request,omitzero"` // until the client of kanava.v1 has said hello
+	Refused *relayedError `json:"refused,omitzero"` // what it is told then
+	Begun   bool          `json:"begun,omitzero"`   // OnConnect runs or has run: OnDisconnect follows
+	Since   int64         `json:"since,omitzero"`   // when an event began to connect it
+	Code    CloseCode     `json:"code,omitzero"`    // how the server has ended it, or is about to
+	Reason  string        `json:"reason,omitzero"`
 }
 
 type keptPhase uint8
 
 const (
-	keptGreeting keptPhase = iota // kanava.v1: the client has yet to say hello
-	keptAccepted                  // OnConnect waits for Connected
-	keptOpen                      // OnConnect has begun
-	keptClosing                   // the platform was told to close it
+	keptGreeting   keptPhase = iota // kanava.v1: the client has yet to say hello
+	keptAccepted                    // OnConnect waits for Connected
+	keptConnecting                  // an event is at it: others wait
+	keptOpen                        // OnConnect is over
+	keptClosing                     // the platform was told to close it
 )
+
+// memberMark makes different stays of a connection in one group different members.
+func memberMark() string { return rand.Text()[:8] }
+
+// member is a connection as a member of a group.
+func member(id connID, mark string) string { return id.String() + mark }
+
+// readMember undoes member.
+func readMember(text string) (id connID, mark string, ok bool) {
+	if len(text) < idLen {
+		return id, "", false
+	}
+	id, ok = readConnID(text[:idLen])
+	return id, text[idLen:], ok
+}
 
 // keptOwn is a value, and whether it was set while somebody was signed in.
 type keptOwn struct {
@@ -57,6 +76,7 @@ type keptOwn struct {
 }
 
 type keptSub struct {
+	Mark     string  `json:"mark"` // of this subscription, among others of the connection to the topic
 	Owned    bool    `json:"owned,omitzero"`
 	Free     bool    `json:"free,omitzero"`
 	ByClient bool    `json:"byClient,omitzero"`

@@ -15,26 +15,40 @@ import (
 // whoever publishes looks for it in the Store, and where a topic stands is asked for
 // when the client has to know.
 
-// subscribe makes a subscription that the rules allow. First whoever publishes finds
-// it, then the position is read, then the client is told (docs/protocol.md D3). The
-// session is held still.
+// subscribe makes a subscription that the rules allow. First it is kept, then whoever
+// publishes finds it, then the position is read, then the client is told
+// (docs/protocol.md D3). The session is held still.
 func (v *visit) subscribe(ctx context.Context, sub *subscription) error {
 	c := v.c
 	if sub.hub != c.core.hub {
 		return Errorf(CodeUnimplemented, "topics of other hubs than the server's cannot be subscribed to here")
 	}
-	sub.class = sub.family.classOf()
+	sub.class, sub.mark = sub.family.classOf(), memberMark()
 	v.topics.Lock()
 	defer v.topics.Unlock()
 	if known, err := c.hasSubscription(sub.hubTopic, sub.byClient); known || err != nil {
 		return err
 	}
-	kept := keptSub{Owned: sub.owned, Free: sub.free, ByClient: sub.byClient, User: sub.user}
-	if err := v.keepSub(ctx, sub.topic, kept); err != nil {
+	kept := keptSub{Mark: sub.mark, Owned: sub.owned, Free: sub.free, ByClient: sub.byClient, User: sub.user}
+	if sub.family != nil && sub.family.private {
+		from, err := v.keepFloor(ctx, sub)
+		if err != nil {
+			return unavailable(err, "the subscription cannot be made")
+		}
+		sub.floor, kept.Floor = &floor{user: sub.user, from: from}, &from
+	}
+	mine, err := v.keepSub(ctx, sub.topic, kept)
+	if err != nil {
 		return err
 	}
-	if err := v.enterTopic(ctx, sub, kept); err != nil {
-		_ = v.forgetSub(ctx, sub.topic)
+	if !mine { // another event has made it meanwhile, and told the client
+		v.adoptTopics(v.kept())
+		return nil
+	}
+	if err := v.enterTopic(ctx, sub); err != nil {
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineTime)
+		defer cancel()
+		_ = v.forgetSub(undo, sub.topic, sub.mark)
 		return err
 	}
 	if !v.add(sub) {
@@ -59,15 +73,23 @@ func (v *visit) add(sub *subscription) (ok bool) {
 	return true
 }
 
-// keepSub keeps a subscription, if there is room for one more. The session is held
-// still.
-func (v *visit) keepSub(ctx context.Context, topic string, kept keptSub) error {
+// keepSub keeps a subscription, if there is room for one more; mine is false if there
+// is one already. The session is held still.
+func (v *visit) keepSub(ctx context.Context, topic string, kept keptSub) (mine bool, err error) {
 	limit := v.c.def.limits.Subscriptions
-	return v.change(ctx, func(k *keptConn) error {
+	err = v.change(ctx, func(k *keptConn) error {
 		if err := v.sameUser(k); err != nil {
 			return err
 		}
-		if _, known := k.Subs[topic]; !known && len(k.Subs) >= limit {
+		there, known := k.Subs[topic]
+		mine = !known
+		switch {
+		case known && (kept.ByClient || !there.ByClient):
+			return nil
+		case known: // what the server subscribes too is no longer the client's to end
+			there.ByClient = false
+			kept = there
+		case len(k.Subs) >= limit:
 			return errTooManySubscriptions(limit)
 		}
 		k.Subs = maps.Clone(k.Subs)
@@ -77,62 +99,63 @@ func (v *visit) keepSub(ctx context.Context, topic string, kept keptSub) error {
 		k.Subs[topic] = kept
 		return nil
 	})
+	return mine, err
 }
 
 // enterTopic makes a subscription that is kept known to who publishes, and finds out
 // where it begins.
-func (v *visit) enterTopic(ctx context.Context, sub *subscription, kept keptSub) error {
-	if err := v.rt.store.Join(ctx, sub.topic, v.key.String(), v.rt.opts.Keep); err != nil {
+func (v *visit) enterTopic(ctx context.Context, sub *subscription) error {
+	if err := v.rt.store.Join(ctx, sub.topic, member(v.key, sub.mark), v.rt.opts.Keep); err != nil {
 		return unavailableStore(err)
 	}
 	if err := v.look(ctx, sub); err != nil {
 		return unavailable(err, "the subscription cannot be made")
 	}
-	if sub.family == nil || !sub.family.private {
-		return nil
-	}
-	from, err := v.keepFloor(ctx, sub)
-	if err != nil {
-		return unavailable(err, "the subscription cannot be made")
-	}
-	sub.floor, kept.Floor = &floor{user: sub.user, from: from}, &from
-	return v.keepSub(ctx, sub.topic, kept)
-}
-
-// stay sees to it that who publishes finds a subscription which is kept already: the
-// process that made it may have ended in the middle of that. What the server
-// subscribes too is no longer the client's to end.
-func (v *visit) stay(ctx context.Context, topic string, byClient bool) error {
-	kept := v.kept().Subs[topic]
-	if kept.ByClient && !byClient {
-		kept.ByClient = false
-		if err := v.keepSub(ctx, topic, kept); err != nil {
-			return err
-		}
-	}
-	if err := v.rt.store.Join(ctx, topic, v.key.String(), v.rt.opts.Keep); err != nil {
-		return unavailableStore(err)
-	}
 	return nil
 }
 
-// forgetSub undoes keepSub and enterTopic.
-func (v *visit) forgetSub(ctx context.Context, topic string) error {
+// stay sees to it that who publishes finds a subscription which this event knows: the
+// process that made it may have ended in the middle of that. It reports false if it is
+// not kept any more: another event has ended it.
+func (v *visit) stay(ctx context.Context, at hubTopic, byClient bool) (still bool, err error) {
+	var kept keptSub
+	err = v.change(ctx, func(k *keptConn) error {
+		if err := v.sameUser(k); err != nil {
+			return err
+		}
+		if kept, still = k.Subs[at.topic]; still && kept.ByClient && !byClient {
+			kept.ByClient = false
+			k.Subs = maps.Clone(k.Subs)
+			k.Subs[at.topic] = kept
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	if !still {
+		v.adoptTopics(v.kept())
+		return false, nil
+	}
+	if err := v.rt.store.Join(ctx, at.topic, member(v.key, kept.Mark), v.rt.opts.Keep); err != nil {
+		return true, unavailableStore(err)
+	}
+	return true, nil
+}
+
+// forgetSub undoes keepSub and enterTopic, unless the subscription is another one.
+func (v *visit) forgetSub(ctx context.Context, topic, mark string) error {
 	err := v.change(ctx, func(k *keptConn) error {
-		k.Subs = maps.Clone(k.Subs)
-		delete(k.Subs, topic)
+		if k.Subs[topic].Mark == mark {
+			k.Subs = maps.Clone(k.Subs)
+			delete(k.Subs, topic)
+		}
 		return nil
 	})
 	if err == nil {
-		v.leaveTopic(ctx, topic)
+		v.leaveGroup(ctx, topic, mark)
 	}
 	return err
-}
-
-// leaveTopic takes the connection out of the subscribers of a topic, unless another
-// event has subscribed it again meanwhile.
-func (v *visit) leaveTopic(ctx context.Context, topic string) {
-	v.leaveGroup(ctx, topic, func(k *keptConn) bool { _, again := k.Subs[topic]; return again })
 }
 
 // unsubscribe ends a subscription. What is only the server's to end stays, if the
@@ -141,13 +164,18 @@ func (v *visit) unsubscribe(ctx context.Context, at hubTopic, byClient bool) err
 	c := v.c
 	v.topics.Lock()
 	defer v.topics.Unlock()
+	now, err := v.read(ctx)
+	if err != nil {
+		return err
+	}
+	v.adoptTopics(now)
 	c.subMu.Lock()
 	sub := c.subs.get(at)
 	c.subMu.Unlock()
 	if sub == nil || byClient && !sub.byClient {
 		return nil
 	}
-	if err := v.forgetSub(ctx, at.topic); err != nil {
+	if err := v.forgetSub(ctx, at.topic, sub.mark); err != nil {
 		return err
 	}
 	if k := c.core.hub.cluster; k != nil && sub.floor != nil && sub.user != "" {
@@ -218,7 +246,7 @@ func (v *visit) positions() (at []form.TopicPosition) {
 		return at
 	}
 	h.cluster.start()
-	ctx, cancel := limited(v.ctx, engineTime)
+	ctx, cancel := limited(v.now(), engineTime)
 	defer cancel()
 	stand, err := h.cluster.engine.Positions(ctx, topics)
 	if err != nil {
@@ -234,6 +262,9 @@ func (v *visit) positions() (at []form.TopicPosition) {
 // keepFloor returns from where a user may recover a Private topic: where the
 // subscription is made, unless the user had one before.
 func (v *visit) keepFloor(ctx context.Context, sub *subscription) (uint64, error) {
+	if err := v.look(ctx, sub); err != nil {
+		return 0, err
+	}
 	at := sub.state.log.at.Offset
 	if sub.user == "" {
 		return at, nil
@@ -290,7 +321,7 @@ func (v *visit) missed(q question, limit int) (at form.Position, events []*event
 		return ts.log.at, events, ok && !hidden, nil
 	}
 	k.start()
-	ctx, cancel := limited(v.ctx, engineTime)
+	ctx, cancel := limited(v.now(), engineTime)
 	defer cancel()
 	read, err := k.engine.Read(ctx, specOf(sub.topic, sub.family), engine.Position(q.from), readMost)
 	if err != nil {

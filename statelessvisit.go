@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kanava-go/kanava/engine"
@@ -18,11 +19,12 @@ import (
 
 // visit is a conn that no socket belongs to.
 type visit struct {
-	rt  *Stateless
-	c   *conn
-	key connID
-	at  string          // the platform's id
-	ctx context.Context //nolint:containedctx // of the event: of what has no context of its own
+	rt    *Stateless
+	c     *conn
+	key   connID
+	at    string                          // the platform's id
+	ctx   context.Context                 //nolint:containedctx // of the event; see now
+	limit atomic.Pointer[context.Context] // in the place of ctx, once its time is over
 
 	wake chan struct{} // holds one when there may be something to do
 
@@ -34,14 +36,29 @@ type visit struct {
 
 	topics sync.Mutex // held while a subscription is made or ended
 
-	sending bool   // holds a place among those that send
-	refused *Error // why OnConnect, or what comes before it, has refused
-	ended   bool   // fixed: nothing is kept of it any more
-	lost    bool   // the platform knows the connection no more; of run
+	sending bool     // holds a place among those that send
+	refused *Error   // why OnConnect, or what comes before it, has refused
+	created bool     // the Store has it: changes go there. Of who opens it
+	lent    []string // users whose buckets it has; of adopt, with conn.sessions held
+
+	handing sync.Mutex
+	over    bool // guarded by handing: nothing that is queued any more goes out
+
+	ended bool // fixed: nothing is kept of it any more
+	lost  bool // the platform knows the connection no more; of run
 }
 
 // visit returns the visit of a connection, nil for one with a process of its own.
 func (c *conn) visit() *visit { return c.rare().visit }
+
+// now returns the context of what has none of its own: that of the event or, when its
+// time is over, of what is still to be said.
+func (v *visit) now() context.Context {
+	if ctx := v.limit.Load(); ctx != nil {
+		return *ctx
+	}
+	return v.ctx
+}
 
 // Wake implements Peer.
 func (v *visit) Wake() {
@@ -89,7 +106,7 @@ func (rt *Stateless) revive(ctx context.Context, id connID, rec engine.Record) (
 	if err := decodeStored(ctx, rt.opening[def], v.rec.Opening, c.ch.openingData()); err != nil {
 		return nil, rt.unreadable(ctx, v, err)
 	}
-	c.phase, c.started = phaseOpen, v.rec.Phase >= keptOpen && !v.rec.NotBegun
+	c.phase, c.started = phaseOpen, v.rec.Begun
 	if v.rec.V1 {
 		c.v1 = &envelopeConn{was: v.rec.Was}
 		if v.rec.Phase == keptGreeting {
@@ -109,8 +126,34 @@ func (rt *Stateless) revive(ctx context.Context, id connID, rec engine.Record) (
 	if err := v.adopt(ctx); err != nil {
 		return nil, rt.unreadable(ctx, v, err)
 	}
-	rt.core.visitors.add(c)
+	v.created = true
 	return v, nil
+}
+
+// visitOpened is visit of a connection that no other event is about to connect any
+// more: what comes meanwhile waits (docs/protocol.md P12).
+func (rt *Stateless) visitOpened(ctx context.Context, id connID) (*visit, error) {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		v, err := rt.visit(ctx, id)
+		if err != nil || v.rec.Phase != keptConnecting {
+			return v, err
+		}
+		limits := v.c.def.limits
+		late := time.Since(time.UnixMilli(v.rec.Since)) > limits.OpenTime+limits.CallTime+graceTime
+		if late { // whoever was at it is dead
+			_ = v.close(&Closing{Code: CloseInternal, Reason: CloseInternal.String()})
+			v.leave()
+			return nil, ErrGone
+		}
+		v.leave()
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return nil, ctx.Err()
+		}
+	}
 }
 
 var errNoChannel = errors.New("there is no such channel")
@@ -135,14 +178,27 @@ func (v *visit) adopt(ctx context.Context) error {
 		if s, err = v.rt.decodeSession(ctx, k.Session); err != nil {
 			return err
 		}
-		s.buckets = c.core.bucketsOf(s.id.UserID)
+		s.buckets = v.borrow(s.id.UserID)
 	}
 	c.current.Store(s)
 	v.rev, v.turn = k.Rev, k.Turn
+	v.adoptTopics(k)
+	return nil
+}
+
+// borrow lends the buckets of a user until leave.
+func (v *visit) borrow(userID string) *buckets {
+	v.lent = append(v.lent, userID)
+	return v.c.core.bucketsOf(userID)
+}
+
+// adoptTopics is adopt of what belongs to topics.
+func (v *visit) adoptTopics(k keptConn) {
+	c := v.c
 	c.subMu.Lock()
 	defer c.subMu.Unlock()
 	for _, sub := range slices.Collect(c.subs.all()) {
-		if _, kept := k.Subs[sub.topic]; !kept {
+		if k.Subs[sub.topic].Mark != sub.mark {
 			c.subs.remove(sub)
 			sub.ended.set()
 		}
@@ -160,7 +216,11 @@ func (v *visit) adopt(ctx context.Context) error {
 			c.rare().present[presenceSpot{p, topic}] = presenceStay{member: s.Member, owned: s.Owned}
 		}
 	}
-	return nil
+	for at := range c.rare().present {
+		if _, kept := k.Present[at.topic]; !kept {
+			delete(c.rare().present, at)
+		}
+	}
 }
 
 // subOf makes a subscription of what is kept of it. It knows of its topic no more
@@ -169,7 +229,7 @@ func (v *visit) subOf(topic string, k keptSub) *subscription {
 	f, _ := v.c.core.hub.familyOf(topic)
 	sub := &subscription{
 		hubTopic: hubTopic{v.c.core.hub, topic}, family: f, to: v.c, class: f.classOf(),
-		owned: k.Owned, free: k.Free, user: k.User, byClient: k.ByClient,
+		owned: k.Owned, free: k.Free, user: k.User, byClient: k.ByClient, mark: k.Mark,
 		state: &topicState{topic: topic, log: newTopicLog(f, ""), apart: true},
 	}
 	if k.Floor != nil {
@@ -187,8 +247,8 @@ func (v *visit) leave() {
 	for _, sub := range c.listSubscriptions() {
 		sub.ended.set()
 	}
-	if s := c.current.Load(); s != nil {
-		c.core.releaseBuckets(s.id.UserID)
+	for _, user := range v.lent {
+		c.core.releaseBuckets(user)
 	}
 }
 
@@ -208,11 +268,15 @@ func (v *visit) change(ctx context.Context, f func(*keptConn) error) error {
 		if err := f(&next); err != nil {
 			return err
 		}
+		if !v.created {
+			v.rec = next
+			return nil
+		}
 		data, err := next.encode()
 		if err != nil {
 			return err
 		}
-		version, err := v.rt.store.Save(ctx, v.key.String(), data, v.version, v.rt.opts.Keep)
+		version, err := v.rt.store.Save(ctx, v.key.String(), data, v.version, v.lasts(&next))
 		if err == nil {
 			v.rec, v.version = next, version
 			return nil
@@ -232,6 +296,14 @@ func (v *visit) change(ctx context.Context, f func(*keptConn) error) error {
 		}
 	}
 	return unavailableStore(engine.ErrConflict)
+}
+
+// lasts is how long a record is kept.
+func (v *visit) lasts(k *keptConn) time.Duration {
+	if k.Phase == keptGreeting {
+		return v.c.def.limits.OpenTime + youngTime
+	}
+	return v.rt.opts.Keep
 }
 
 // reload reads what another event has made of the connection; v.mu is held.
@@ -274,12 +346,9 @@ func (v *visit) read(ctx context.Context) (keptConn, error) {
 // run sends what the connection has to say until nothing runs any more. The last
 // message goes to respond, if that takes it.
 func (v *visit) run(respond func(Frame) bool) error {
-	if k := v.kept(); k.Phase == keptClosing { // by another event
-		return v.rt.platform.Close(v.ctx, v.at, k.Code, k.Reason)
-	}
 	err := v.drain(respond)
 	if v.lost {
-		v.rt.later(v.ctx, v.key)
+		v.rt.later(v.now(), v.key)
 	}
 	return err
 }
@@ -298,7 +367,7 @@ func (v *visit) drain(respond func(Frame) bool) error {
 	}
 	hold := time.NewTimer(holdTime)
 	defer hold.Stop()
-	over, late := v.ctx.Done(), false
+	over, late := v.now().Done(), false
 	for {
 		idle := v.isIdle() // asked before: what was said until then is taken
 		frames, closing := v.c.take(nil, visitBatch)
@@ -316,8 +385,11 @@ func (v *visit) drain(respond func(Frame) bool) error {
 			flush()
 			return v.close(closing)
 		}
-		if idle {
+		if idle && v.finish() {
 			break
+		}
+		if idle {
+			continue
 		}
 		select {
 		case <-v.wake:
@@ -325,16 +397,43 @@ func (v *visit) drain(respond func(Frame) bool) error {
 			flush()
 		case <-over:
 			if late {
-				return context.Cause(v.ctx)
+				return context.Cause(v.now())
 			}
 			late = true
 			over = v.interrupt()
 		}
 	}
-	if len(held) > 0 && (v.lost || respond == nil || !v.mayRespond() || !respond(held[0])) {
+	if len(held) > 0 && !v.answered(held[0], respond) {
 		flush()
 	}
 	return nil
+}
+
+// answered hands the last message to who takes it as the answer to the event.
+func (v *visit) answered(f Frame, respond func(Frame) bool) bool {
+	if v.lost || respond == nil || !v.mayRespond() {
+		return false
+	}
+	f, ok := v.wire(f)
+	return ok && respond(f)
+}
+
+// finish ends what others in this process may hand to the connection: the program by
+// its id, and functions that publish. It reports whether nothing has come since.
+func (v *visit) finish() bool {
+	v.c.core.visitors.remove(v.c)
+	v.handing.Lock()
+	defer v.handing.Unlock()
+	v.over = true
+	return v.isIdle() && v.c.out.isEmpty() && v.c.out.closingNow() == nil
+}
+
+// handNow gives the connection an event of a function of its own. It reports false
+// where the event has to come in another way.
+func (v *visit) handNow(ev *event) bool {
+	v.handing.Lock()
+	defer v.handing.Unlock()
+	return !v.over && v.hand(ev)
 }
 
 // graceTime is how long a visit goes on whose event is out of time: for functions to
@@ -348,9 +447,9 @@ func (v *visit) interrupt() <-chan struct{} {
 		x.cancel(context.DeadlineExceeded)
 	}
 	v.c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), graceTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.now()), graceTime)
 	context.AfterFunc(ctx, cancel)
-	v.ctx = ctx
+	v.limit.Store(&ctx)
 	return ctx.Done()
 }
 
@@ -388,15 +487,15 @@ func (v *visit) send(frames []Frame) {
 
 func (v *visit) post(f Frame) error {
 	if v.sending {
-		return v.rt.platform.Send(v.ctx, v.at, f)
+		return v.rt.platform.Send(v.now(), v.at, f)
 	}
 	select {
 	case v.rt.sends <- struct{}{}:
 		defer func() { <-v.rt.sends }()
-	case <-v.ctx.Done():
-		return v.ctx.Err()
+	case <-v.now().Done():
+		return v.now().Err()
 	}
-	return v.rt.platform.Send(v.ctx, v.at, f)
+	return v.rt.platform.Send(v.now(), v.at, f)
 }
 
 // wire returns a frame as the platform carries it; false if it cannot.
@@ -426,7 +525,7 @@ func (v *visit) failed(err error, left []Frame) {
 	}
 	if !errors.Is(err, ErrGone) {
 		v.rt.logger.Error("a message cannot be sent: the connection is closed", "conn", v.key.String(), "channel", v.c.def.name, "error", err)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx), graceTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(v.now()), graceTime)
 		defer cancel()
 		_ = v.rt.platform.Close(ctx, v.at, CloseInternal, CloseInternal.String())
 	}
@@ -446,7 +545,7 @@ const (
 
 // pend keeps frames until the platform has accepted the connection.
 func (v *visit) pend(frames []Frame) error {
-	return v.change(v.ctx, func(k *keptConn) error {
+	return v.change(v.now(), func(k *keptConn) error {
 		pending, bytes := append([]keptFrame{}, k.Pending...), 0
 		for _, f := range frames {
 			pending = append(pending, keep(f))
@@ -468,7 +567,7 @@ func (v *visit) takePending() (frames []Frame) {
 		return nil
 	}
 	var taken []keptFrame
-	err := v.change(v.ctx, func(k *keptConn) error {
+	err := v.change(v.now(), func(k *keptConn) error {
 		taken = k.Pending
 		k.Pending = nil
 		return nil
@@ -487,24 +586,16 @@ func (v *visit) mayRespond() bool { return len(v.kept().Pending) == 0 }
 
 // close ends the connection from this side. The platform says when it has ended.
 func (v *visit) close(end *Closing) error {
-	err := v.change(v.ctx, func(k *keptConn) error {
+	err := v.change(v.now(), func(k *keptConn) error {
 		if k.Phase != keptClosing {
-			k.NotBegun = !v.hasBegun()
-			k.Phase, k.Code, k.Reason = keptClosing, end.Code, end.Reason
+			k.Phase, k.Code, k.Reason, k.Request = keptClosing, end.Code, end.Reason, nil
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, ErrClosed) {
-		return err
+	if errors.Is(err, ErrClosed) {
+		err = nil
 	}
-	return v.rt.platform.Close(v.ctx, v.at, end.Code, end.Reason)
-}
-
-// hasBegun reports whether OnConnect was begun: OnDisconnect belongs to it.
-func (v *visit) hasBegun() bool {
-	v.c.mu.Lock()
-	defer v.c.mu.Unlock()
-	return v.c.started
+	return errors.Join(err, v.rt.platform.Close(v.now(), v.at, end.Code, end.Reason))
 }
 
 // touch notes that the connection lives, and prolongs what is kept of it.
@@ -538,11 +629,11 @@ func (v *visit) overdue() bool {
 	switch {
 	case k.Phase == keptGreeting && time.Since(opened) > l.OpenTime:
 		c.v1.hear()
-		c.refuse(v.ctx, Errorf(CodeUnauthenticated, "no hello came in time"))
+		c.refuse(v.now(), Errorf(CodeUnauthenticated, "no hello came in time"))
 	case s != nil && !s.live() && time.Since(s.id.Expires) > l.ExpiryGrace:
-		c.closeWith(v.ctx, Closing{Code: CloseUnauthenticated, Reason: "session_expired"})
+		c.closeWith(v.now(), Closing{Code: CloseUnauthenticated, Reason: "session_expired"})
 	case s == nil && k.Phase == keptOpen && l.AuthWithin > 0 && !c.def.public && time.Since(opened) > l.AuthWithin:
-		c.closeWith(v.ctx, Closing{Code: CloseUnauthenticated, Reason: CloseUnauthenticated.String()})
+		c.closeWith(v.now(), Closing{Code: CloseUnauthenticated, Reason: CloseUnauthenticated.String()})
 	default:
 		return false
 	}
@@ -552,5 +643,6 @@ func (v *visit) overdue() bool {
 // pong answers a ping with where topics stand.
 func (v *visit) pong(id uint64) {
 	at := v.positions()
+	v.c.rate.charge(v.c.def.limits.Rate, len(at)/8, time.Now()) // they are asked for
 	_ = v.c.queueNow(outItem{frame: Frame{Data: form.AppendPongAt(nil, id, at)}})
 }

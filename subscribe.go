@@ -25,10 +25,12 @@ func (c *conn) makeSubscription(ctx context.Context, at hubTopic, f *family, key
 	defer c.sessions.RUnlock()
 	v := c.visit()
 	if known, err := c.hasSubscription(at, byClient); known || err != nil {
-		if known && v != nil {
-			err = v.stay(ctx, at.topic, byClient)
+		if err != nil || v == nil {
+			return err
 		}
-		return err
+		if known, err = v.stay(ctx, at, byClient); known || err != nil {
+			return err
+		}
 	}
 	sub := &subscription{hubTopic: at, to: c, family: f, free: c.def.public, byClient: byClient}
 	var value any

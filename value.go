@@ -113,7 +113,7 @@ func (c *conn) getValue(ctx context.Context, name string) ([]byte, error) {
 	}
 	defer release()
 	if v := c.visit(); v != nil {
-		return v.getValue(name), nil
+		return v.getValue(name)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
