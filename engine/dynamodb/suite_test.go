@@ -28,6 +28,12 @@ func TestHubs(t *testing.T) {
 	enginetest.RunHubs(t, b)
 }
 
+// TestStateless is that processes without connections and a node hear of each other.
+func TestStateless(t *testing.T) {
+	s := newServer(t)
+	enginetest.RunStateless(t, backend(s), func(tb testing.TB) engine.Store { return storeBy(tb, clientBy(newNetwork(tb), s.addr)) })
+}
+
 func TestStoreSuite(t *testing.T) {
 	s := newServer(t)
 	var mu sync.Mutex // guards networks
