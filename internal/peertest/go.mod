@@ -16,6 +16,8 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/kanava-go/kanava v0.1.0
 	github.com/kanava-go/kanava/e2e v0.1.0
+	github.com/kanava-go/kanava/engine/dynamodb v0.1.0
+	github.com/kanava-go/kanava/transport/awslambda v0.1.0
 	github.com/kanava-go/kanava/transport/webpubsub v0.1.0
 )
 
@@ -31,6 +33,7 @@ require (
 replace (
 	github.com/kanava-go/kanava => ../..
 	github.com/kanava-go/kanava/e2e => ../../e2e
+	github.com/kanava-go/kanava/engine/dynamodb => ../../engine/dynamodb
+	github.com/kanava-go/kanava/transport/awslambda => ../../transport/awslambda
+	github.com/kanava-go/kanava/transport/webpubsub => ../../transport/webpubsub
 )
-
-replace github.com/kanava-go/kanava/transport/webpubsub => ../../transport/webpubsub
