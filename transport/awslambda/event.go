@@ -17,10 +17,41 @@ import (
 // This file tells events apart.
 
 // webSocketEvent is an event of a WebSocket API. Emulators have an object for the
-// body of a binary message, which AWS refuses.
+// body of a binary message, which AWS refuses, and an array for a name that stands
+// in the query twice, which has a member of its own on AWS.
 type webSocketEvent struct {
 	events.APIGatewayWebsocketProxyRequest
-	Body jsontext.Value `json:"body"`
+	Body  jsontext.Value            `json:"body"`
+	Query map[string]jsontext.Value `json:"queryStringParameters"`
+}
+
+// decode reads an event.
+func (ev *webSocketEvent) decode(payload []byte) error {
+	if err := json.Unmarshal(payload, ev, decodeOptions); err != nil {
+		return err
+	}
+	ev.QueryStringParameters = make(map[string]string, len(ev.Query))
+	for name, v := range ev.Query {
+		var texts []string
+		if v.Kind() != '[' {
+			texts = make([]string, 1)
+			if err := json.Unmarshal(v, &texts[0], decodeOptions); err != nil {
+				return err
+			}
+		} else if err := json.Unmarshal(v, &texts, decodeOptions); err != nil {
+			return err
+		}
+		if len(texts) > 0 {
+			ev.QueryStringParameters[name] = texts[len(texts)-1]
+		}
+		if len(texts) > 1 {
+			if ev.MultiValueQueryStringParameters == nil {
+				ev.MultiValueQueryStringParameters = make(map[string][]string)
+			}
+			ev.MultiValueQueryStringParameters[name] = texts
+		}
+	}
+	return nil
 }
 
 // eventKind is how an event shows what it is of.
@@ -50,7 +81,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	switch at := kind.RequestContext; {
 	case at.ConnectionID != "" && at.EventType != "":
 		var ev webSocketEvent
-		if err := json.Unmarshal(payload, &ev, decodeOptions); err != nil {
+		if err := ev.decode(payload); err != nil {
 			return nil, fmt.Errorf("awslambda: decode the event: %w", err)
 		}
 		return encode(f.webSocket(ctx, &ev))

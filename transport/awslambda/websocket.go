@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -87,13 +88,11 @@ func (f *Function) openRequest(ev *events.APIGatewayWebsocketProxyRequest) (*kan
 
 // handshake is the request by which a client wants to connect, for the path in u.
 func handshake(u *url.URL, ev *events.APIGatewayWebsocketProxyRequest) *http.Request {
-	query := url.Values(ev.MultiValueQueryStringParameters)
-	if len(query) == 0 {
-		query = make(url.Values)
-		for name, v := range ev.QueryStringParameters {
-			query.Set(name, v)
-		}
+	query := make(url.Values)
+	for name, v := range ev.QueryStringParameters {
+		query.Set(name, v)
 	}
+	maps.Copy(query, ev.MultiValueQueryStringParameters)
 	u.RawQuery = query.Encode()
 	header := make(http.Header)
 	for name, vs := range ev.MultiValueHeaders {

@@ -120,6 +120,26 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A name that stands twice in a query is told as such by AWS, and by an emulator in
+// another way.
+func TestQueryTwice(t *testing.T) {
+	srv, _ := newServer(t, nil, nil)
+	w := newWorld(t, srv, nil)
+	for query, want := range map[string]string{
+		`"queryStringParameters":{"room":"b"},"multiValueQueryStringParameters":{"room":["a","b"]}`: `"statusCode":400`,
+		`"queryStringParameters":{"room":["a","b"]}`:                                                `"statusCode":400`,
+		`"queryStringParameters":{"room":["a"]}`:                                                    `"statusCode":200`,
+		`"queryStringParameters":{"room":"a"}`:                                                      `"statusCode":200`,
+		`"queryStringParameters":null`:                                                              `"statusCode":400`,
+		`"queryStringParameters":{"room":[]}`:                                                       `"statusCode":400`,
+	} {
+		answer, err := w.fn.Invoke(t.Context(), []byte(`{"requestContext":{"eventType":"CONNECT","connectionId":"L0=","stage":"test"},`+query+`}`))
+		if err != nil || !strings.Contains(string(answer), want) {
+			t.Errorf("%s came to %s, %v, want %s", query, answer, err, want)
+		}
+	}
+}
+
 // What is known of a client comes from $connect, and only from there.
 func TestOpenRequest(t *testing.T) {
 	var got *kanava.OpenRequest
