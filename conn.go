@@ -146,9 +146,6 @@ func (c *conn) start() {
 		return
 	}
 	c.started = true
-	if v := c.visit(); v != nil && c.def.onConnect == nil {
-		v.connected()
-	}
 	if c.def.onConnect != nil {
 		c.phase, c.working = phaseConnecting, true
 		c.out.hold()

@@ -83,7 +83,7 @@ func (e *Error) kept() *relayedError {
 // the client.
 func (v *visit) connect(ctx context.Context) error {
 	c := v.c
-	c.start()
+	v.start()
 	var said []Frame
 	for {
 		idle := v.isIdle()
@@ -124,6 +124,14 @@ func (v *visit) connect(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// start begins the life of a connection of the plain form.
+func (v *visit) start() {
+	v.c.start()
+	if v.c.def.onConnect == nil {
+		v.connected()
+	}
 }
 
 // undo ends a connection that cannot be opened because of err.
@@ -193,7 +201,7 @@ func (v *visit) begin(ctx context.Context) error {
 		}
 		if mine {
 			c.phase, c.started = phaseNew, false
-			c.start()
+			v.start()
 		}
 	default:
 		v.send(v.takePending())
