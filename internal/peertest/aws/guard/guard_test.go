@@ -20,18 +20,18 @@ import (
 // A client is who the authorizer says, in both forms, whichever process its messages
 // meet; and whom that refuses does not get in.
 func TestAuthorizer(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
 	bootstrap, err := emulate.Build(t.TempDir(), ".", ".")
 	if err != nil {
 		t.Fatal(err)
 	}
 	table := emulate.Dynamo(t)
 	client := awsdynamodb.New(awsdynamodb.Options{BaseEndpoint: aws.String(table), Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
-	if err := dynamodb.CreateTable(ctx, client, "guard"); err != nil {
+	if err := dynamodb.CreateTable(t.Context(), client, "guard"); err != nil {
 		t.Fatal(err)
 	}
 	gw := emulate.Offline(t, emulate.Function{Bootstrap: bootstrap, Authorizer: bootstrap, Fresh: true, Env: []string{"AWS_ENDPOINT_URL_DYNAMODB=" + table}})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
 
 	for token, want := range map[string]int{"bad": http.StatusUnauthorized, "banned": http.StatusForbidden, "broken": http.StatusInternalServerError} {
 		ws, res, err := websocket.Dial(ctx, gw.URL+"?token="+token, nil)
