@@ -142,6 +142,15 @@ func (s *Server[Session]) Stateless(opts StatelessOptions) *Stateless {
 	return rt
 }
 
+// Start starts the engine of the hub, which may be the Store, too: none is used before
+// it is started. The methods below do that by themselves; it is for who uses the Store
+// before them.
+func (rt *Stateless) Start() {
+	if k := rt.core.hub.cluster; k != nil {
+		k.start()
+	}
+}
+
 // connIDOf is the id of a connection that a platform knows by another one.
 func connIDOf(platformID string) (id connID) {
 	sum := sha256.Sum256([]byte(platformID))
@@ -153,6 +162,7 @@ func connIDOf(platformID string) (id connID) {
 // it. The error is an *Error for the client, who is refused with its status. It
 // returns the subprotocol to answer, "" for none.
 func (rt *Stateless) Connect(ctx context.Context, id string, req *OpenRequest) (subprotocol string, err error) {
+	rt.Start()
 	v := &visit{rt: rt, key: connIDOf(id), at: id, ctx: ctx, wake: make(chan struct{}, 1)}
 	link, err := rt.core.openFor(ctx, req, v, v)
 	if err != nil {

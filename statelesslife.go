@@ -246,6 +246,7 @@ var errSecondHello = Errorf(CodeInvalidFrame, "hello is for the first frame of a
 
 // end forgets a connection and runs its OnDisconnect, if nobody else has.
 func (rt *Stateless) end(ctx context.Context, id connID, code CloseCode, reason string) error {
+	rt.Start()
 	rt.met.forget(id)
 	rec, err := rt.store.Delete(ctx, id.String())
 	if err != nil {

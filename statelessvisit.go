@@ -70,6 +70,7 @@ func (v *visit) Wake() {
 
 // visit begins the visit of a connection for an event; leave ends it.
 func (rt *Stateless) visit(ctx context.Context, id connID) (*visit, error) {
+	rt.Start()
 	recs, err := rt.store.Load(ctx, []string{id.String()})
 	if err != nil {
 		return nil, unavailableStore(err)

@@ -30,6 +30,7 @@ func (f *Function) once(ctx context.Context, ev *Event) error {
 	if time.Since(ev.Time) > eventAge {
 		return refuse(http.StatusConflict, "the event is too old")
 	}
+	f.runtime.Start()
 	_, err := f.store.Save(ctx, markOf(ev), []byte{'1'}, 0, markTime)
 	if errors.Is(err, engine.ErrConflict) {
 		return refuse(http.StatusConflict, "the event has come before")
