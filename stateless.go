@@ -1,6 +1,7 @@
 package kanava
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -187,7 +188,7 @@ func (rt *Stateless) Connect(ctx context.Context, id string, req *OpenRequest) (
 // Connected says that the connection can be sent to, and runs OnConnect if that has
 // waited for it; see StatelessOptions.TellsConnected.
 func (rt *Stateless) Connected(ctx context.Context, id string) error {
-	return rt.event(ctx, id, nil, func(*visit) {})
+	return rt.event(ctx, id, false, nil, func(*visit) {})
 }
 
 // Message runs what a message of the client asks for, and returns when all that it
@@ -196,7 +197,8 @@ func (rt *Stateless) Connected(ctx context.Context, id string) error {
 // the event: it reports whether it has taken it. The error is [ErrGone] for a
 // connection that is not known. When ctx ends, functions that still run are told so.
 func (rt *Stateless) Message(ctx context.Context, id string, data []byte, binary bool, respond func(Frame) bool) error {
-	return rt.event(ctx, id, respond, func(v *visit) {
+	mayOvertake := !bytes.Contains(data, []byte(`"hello"`))
+	return rt.event(ctx, id, mayOvertake, respond, func(v *visit) {
 		if len(data) > v.c.def.limits.Message {
 			v.c.closeWith(ctx, Closing{Code: CloseTooBig, Reason: CloseTooBig.String()})
 		} else if _, work := v.c.accept(data, binary); work {
@@ -205,9 +207,9 @@ func (rt *Stateless) Message(ctx context.Context, id string, data []byte, binary
 	})
 }
 
-// event visits a connection for one of its events.
-func (rt *Stateless) event(ctx context.Context, id string, respond func(Frame) bool, do func(*visit)) error {
-	v, err := rt.visitOpened(ctx, connIDOf(id))
+// event visits a connection for one of its events, which may have overtaken the hello.
+func (rt *Stateless) event(ctx context.Context, id string, mayOvertake bool, respond func(Frame) bool, do func(*visit)) error {
+	v, err := rt.visitOpened(ctx, connIDOf(id), mayOvertake)
 	if err != nil {
 		return err
 	}

@@ -110,11 +110,11 @@ func (rt *Stateless) unreserve() { <-rt.fan.room }
 
 // publish sends an event to the subscribers in the Store. It does not wait for that.
 func (rt *Stateless) publish(ctx context.Context, ev *event) {
-	var own connID
-	if x := callOf(ctx); x != nil && x.c.visit() != nil && x.c.visit().rt == rt && x.c.visit().handNow(ev) {
-		own = x.c.id // it has it already, before the reply
-	}
 	before, end := rt.fan.begin(ev.topic)
+	var own connID
+	if x := callOf(ctx); before == nil && x != nil && x.c.visit() != nil && x.c.visit().rt == rt && x.c.visit().handNow(ev) {
+		own = x.c.id // it has it already, before the reply, and overtakes none that is on its way from here
+	}
 	go func() {
 		defer func() {
 			end()

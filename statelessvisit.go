@@ -131,16 +131,24 @@ func (rt *Stateless) revive(ctx context.Context, id connID, rec engine.Record) (
 	return v, nil
 }
 
+// helloWait is how long what has overtaken a hello waits for it.
+const helloWait = 2 * time.Second
+
 // visitOpened is visit of a connection that no other event is about to connect any
-// more: what comes meanwhile waits (docs/protocol.md P12).
-func (rt *Stateless) visitOpened(ctx context.Context, id connID) (*visit, error) {
+// more: what comes meanwhile waits (docs/protocol.md P3, P12).
+func (rt *Stateless) visitOpened(ctx context.Context, id connID, mayOvertake bool) (*visit, error) {
+	begun := time.Now()
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		v, err := rt.visit(ctx, id)
-		if err != nil || v.rec.Phase != keptConnecting {
-			return v, err
+		if err != nil {
+			return nil, err
+		}
+		early := mayOvertake && v.rec.Phase == keptGreeting && v.rec.Refused == nil && v.rec.Code == 0 && time.Since(begun) < helloWait
+		if v.rec.Phase != keptConnecting && !early {
+			return v, nil
 		}
 		limits := v.c.def.limits
-		late := time.Since(time.UnixMilli(v.rec.Since)) > limits.OpenTime+limits.CallTime+graceTime
+		late := !early && time.Since(time.UnixMilli(v.rec.Since)) > limits.OpenTime+limits.CallTime+graceTime
 		if late { // whoever was at it is dead
 			_ = v.close(&Closing{Code: CloseInternal, Reason: CloseInternal.String()})
 			v.leave()
