@@ -174,7 +174,7 @@ func TestFaults(t *testing.T) {
 			})
 		}
 	})
-	const most = 128 << 20 // of all nodes together, and of the tests
+	const most = 256 << 20 // of all nodes together, and of the tests, whose cases run at once
 	got := peak()
 	t.Logf("%d MiB were held", got>>20)
 	if got > most {
