@@ -78,6 +78,14 @@ func (e *relayedError) err() error {
 	return &Error{Code: e.Code, Message: e.Message, Details: e.Details, RetryAfter: time.Duration(e.RetryAfter) * time.Millisecond}
 }
 
+// relayed returns an error as other processes are told, or find it; nil for none.
+func (e *Error) relayed() *relayedError {
+	if e == nil {
+		return nil
+	}
+	return &relayedError{e.Code, e.Message, e.Details, e.RetryAfter.Milliseconds()}
+}
+
 func newRelay(k *cluster) *relay {
 	return &relay{k: k, ready: make(chan struct{}), asked: make(map[uint64]func(relayed)), services: make(map[string]relayService)}
 }
@@ -331,7 +339,7 @@ func (r *relay) answer(service relayService, m relayed) {
 			r.k.hub.opts.Logger.Error("what another node has asked for failed", "asked", m.Do, "error", err)
 			e = Errorf(CodeInternal, "internal error")
 		}
-		a.Err = &relayedError{Code: e.Code, Message: e.Message, Details: e.Details, RetryAfter: e.RetryAfter.Milliseconds()}
+		a.Err = e.relayed()
 	}
 	ctx, cancel = limited(r.k.ctx, engineTime)
 	defer cancel()

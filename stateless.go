@@ -179,7 +179,7 @@ func (rt *Stateless) Connect(ctx context.Context, id string, req *OpenRequest) (
 			return "", asError(err, errInternal)
 		}
 	}
-	if err := rt.settle(ctx); err != nil { // the client is in all the same
+	if err := rt.Settle(ctx); err != nil { // the client is in all the same
 		rt.logger.Warn("events of an opening are still on their way", "conn", v.key.String(), "error", err)
 	}
 	return link.Subprotocol(), nil
@@ -227,7 +227,7 @@ func (rt *Stateless) event(ctx context.Context, id string, mayOvertake bool, res
 		do(v)
 	}
 	err = v.run(respond)
-	return errors.Join(err, rt.settle(ctx))
+	return errors.Join(err, rt.Settle(ctx))
 }
 
 // Disconnect says that a connection has ended, and runs OnDisconnect. Of all who say
@@ -236,13 +236,8 @@ func (rt *Stateless) Disconnect(ctx context.Context, id string, code CloseCode, 
 	if err := rt.end(ctx, connIDOf(id), code, reason); err != nil {
 		return err
 	}
-	return rt.settle(ctx)
+	return rt.Settle(ctx)
 }
-
-// Settle returns when what was published until now is sent to the connections of the
-// Store, or ctx ends. The methods above wait for that by themselves; other code of a
-// process that is stopped between events calls it at the end of each.
-func (rt *Stateless) Settle(ctx context.Context) error { return rt.settle(ctx) }
 
 // statelessList are the runtimes of a hub.
 type statelessList struct {

@@ -129,9 +129,11 @@ func (rt *Stateless) publish(ctx context.Context, ev *event) {
 	}()
 }
 
-// settle returns when all events are sent that were published before. A process that
-// may stand still from then on also waits for what these have brought about.
-func (rt *Stateless) settle(ctx context.Context) error {
+// Settle returns when what was published until now is sent to the connections of the
+// Store, or ctx ends. Connect, Message and the like wait for that by themselves; other
+// code of a process that is stopped between events calls it at the end of each. A process
+// that may stand still from then on also waits for what these have brought about.
+func (rt *Stateless) Settle(ctx context.Context) error {
 	rounds := settleRounds
 	if rt.opts.Resident {
 		rounds = 1

@@ -44,7 +44,7 @@ func (v *visit) create(ctx context.Context, req *OpenRequest) error {
 	v.rec.Opened, v.rec.Saved, v.rec.Opening = now, now, opening
 	switch {
 	case v.rec.V1:
-		if v.rec.Refused = v.refused.kept(); v.rec.Refused == nil && v.rec.Code == 0 {
+		if v.rec.Refused = v.refused.relayed(); v.rec.Refused == nil && v.rec.Code == 0 {
 			v.rec.Request = keptRequestOf(req)
 		}
 	case v.rt.opts.TellsConnected:
@@ -68,14 +68,6 @@ func (v *visit) create(ctx context.Context, req *OpenRequest) error {
 	}
 	v.created = true
 	return nil
-}
-
-// kept returns an error as the Store keeps it; nil for none.
-func (e *Error) kept() *relayedError {
-	if e == nil {
-		return nil
-	}
-	return &relayedError{e.Code, e.Message, e.Details, e.RetryAfter.Milliseconds()}
 }
 
 // connect runs OnConnect of a connection of the plain form, before the platform has
@@ -147,7 +139,7 @@ func (v *visit) undo(err error) error {
 // connects is asked before OnConnect runs, if the session may. It works on nil.
 func (v *visit) connects(c *conn) *Error {
 	if v == nil || c.permit(c.def.onConnect) != nil {
-		return nil //nolint:nilerr // which was told
+		return nil //nolint:nilerr // who calls asks again, and tells
 	}
 	if err := v.connecting(false); err != nil {
 		return asError(err, errInternal)
@@ -183,8 +175,8 @@ func (v *visit) begin(ctx context.Context) error {
 		if !c.v1.hear() {
 			return nil
 		}
-		if e := k.Refused; e != nil {
-			c.refuse(ctx, &Error{Code: e.Code, Message: e.Message, Details: e.Details, RetryAfter: time.Duration(e.RetryAfter) * time.Millisecond})
+		if k.Refused != nil {
+			c.refuse(ctx, asError(k.Refused.err(), errInternal))
 		} else {
 			c.closeWith(ctx, Closing{Code: k.Code, Reason: k.Reason})
 		}
