@@ -53,16 +53,10 @@ func (s *core) openFor(ctx context.Context, req *OpenRequest, peer Peer, v *visi
 	opened := &Link{conn{core: s, def: m.def, opened: sinceBegun(time.Now())}}
 	c := &opened.c
 	c.out.peer = peer
-	if v == nil {
-		counted, refused := s.enterAddress(m.def, req.RemoteAddr)
-		switch {
-		case refused != nil:
-			return nil, refused
-		case counted != nil:
-			c.ownRare().addresses = counted
-		}
-	} else {
+	if v != nil {
 		v.enter(c)
+	} else if refused := c.countAddress(req.RemoteAddr); refused != nil {
+		return nil, refused
 	}
 	defer func() {
 		if link == nil {
@@ -104,17 +98,40 @@ func (s *core) openFor(ctx context.Context, req *OpenRequest, peer Peer, v *visi
 	if !s.quiet {
 		s.observer.ConnOpened(ConnInfo{c.id.String(), m.def.name})
 	}
-	switch { // a browser can only be told by frames and a close code
-	case v != nil: // and here not before its hello
-		v.refuseLater(ctx, tooNew, refusal)
+	c.tellRefusal(ctx, tooNew, refusal)
+	return opened, nil
+}
+
+// countAddress counts the connection among those of its address, if that has room.
+func (c *conn) countAddress(remote string) error {
+	counted, refused := c.core.enterAddress(c.def, remote)
+	switch {
+	case refused != nil:
+		return refused
+	case counted != nil:
+		c.ownRare().addresses = counted
+	}
+	return nil
+}
+
+// tellRefusal tells a client that was not refused by the handshake: a browser can only
+// be told by frames and a close code and, where no process stays, not before its hello.
+func (c *conn) tellRefusal(ctx context.Context, tooNew bool, refusal error) {
+	v := c.visit()
+	switch {
+	case tooNew && v != nil:
+		v.rec.Code, v.rec.Reason = CloseUpgradeRequired, CloseUpgradeRequired.String()
 	case tooNew:
 		_ = c.close(ctx, CloseUpgradeRequired, CloseUpgradeRequired.String())
 	case refusal != nil:
 		e := openError(ctx, refusal)
-		s.observer.OpenRefused(route, e)
+		c.core.observer.OpenRefused(c.def.route, e)
+		if v != nil {
+			v.refused = e
+			return
+		}
 		c.refuse(ctx, e)
 	}
-	return opened, nil
 }
 
 // openError is what a client is told whose connection could not be opened

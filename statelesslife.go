@@ -20,17 +20,6 @@ func (v *visit) enter(c *conn) {
 	c.ownRare().visit = v
 }
 
-// refuseLater notes what a client of kanava.v1 is told when it says hello.
-func (v *visit) refuseLater(ctx context.Context, tooNew bool, refusal error) {
-	switch {
-	case tooNew:
-		v.rec.Code, v.rec.Reason = CloseUpgradeRequired, CloseUpgradeRequired.String()
-	case refusal != nil:
-		v.refused = openError(ctx, refusal)
-		v.c.core.observer.OpenRefused(v.c.def.route, v.refused)
-	}
-}
-
 // create keeps a connection that has just been opened.
 func (v *visit) create(ctx context.Context, req *OpenRequest) error {
 	c, now := v.c, time.Now().UnixMilli()
