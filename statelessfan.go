@@ -175,6 +175,7 @@ func (rt *Stateless) later(ctx context.Context, id connID) {
 // each visits the connections of a group but one, many at a time, and returns when
 // all visits are over.
 func (rt *Stateless) each(ctx context.Context, group string, but connID, do func(*visit)) {
+	rt.Start()
 	var running sync.WaitGroup
 	defer running.Wait()
 	met := map[connID]bool{but: true}

@@ -81,7 +81,6 @@ func (v *visit) stayPresent(ctx context.Context) error {
 	if h.cluster == nil {
 		return nil
 	}
-	h.cluster.start()
 	for topic := range v.kept().Present {
 		for e, err := range h.cluster.engine.Entries(ctx, presencePrefix+topic) {
 			if err != nil {
@@ -119,7 +118,6 @@ func (v *visit) put(ctx context.Context, h *EventHub, l lease) error {
 		h.presences.mu.Unlock()
 		return leases.put(ctx, l)
 	}
-	k.start()
 	ctx, cancel := limited(ctx, engineTime)
 	defer cancel()
 	if err := k.keepLease(ctx, farLease{lease: l, version: h.presences.tick()}); err != nil {

@@ -205,7 +205,6 @@ func (v *visit) look(ctx context.Context, sub *subscription) error {
 		ts.log.at = from.log.at
 		return nil
 	}
-	k.start()
 	ctx, cancel := limited(ctx, 2*engineTime)
 	defer cancel()
 	if sub.class == latest {
@@ -245,7 +244,6 @@ func (v *visit) positions() (at []form.TopicPosition) {
 	if len(topics) == 0 {
 		return at
 	}
-	h.cluster.start()
 	ctx, cancel := limited(v.now(), engineTime)
 	defer cancel()
 	stand, err := h.cluster.engine.Positions(ctx, topics)
@@ -320,7 +318,6 @@ func (v *visit) missed(q question, limit int) (at form.Position, events []*event
 		events, ok = ts.log.since(q.from, math.MaxInt, limit, time.Now())
 		return ts.log.at, events, ok && !hidden, nil
 	}
-	k.start()
 	ctx, cancel := limited(v.now(), engineTime)
 	defer cancel()
 	read, err := k.engine.Read(ctx, specOf(sub.topic, sub.family), engine.Position(q.from), readMost)
