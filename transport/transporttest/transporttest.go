@@ -143,6 +143,7 @@ func (f Frame) String() string {
 
 // Run runs the suite. Each case is a subtest.
 func Run(t *testing.T, tr Transport) {
+	tr.Omit = tr.omits()
 	t.Run("vectors", func(t *testing.T) { runVectors(t, tr) })
 	for _, b := range behaviours {
 		if reason := tr.Omit[b.name]; reason != "" {
